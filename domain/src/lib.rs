@@ -1,0 +1,5 @@
+//! The rules of the DC Manager, pure: state and command in, events or a typed rejection out.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number; what is slow or random is an argument.
+
+pub mod value;
