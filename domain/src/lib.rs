@@ -2,4 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number; what is slow or random is an argument.
 
+pub mod aggregate;
+pub mod directory;
+pub mod group;
+pub mod subcloud;
 pub mod value;

@@ -1,9 +1,15 @@
 //! Value types: what the aggregates, events and commands are made of.
 
 mod actor;
+mod name;
+pub mod network;
 mod secret;
 mod time;
+mod words;
 
 pub use actor::Actor;
+pub use name::{InvalidName, Name, Region};
+pub use network::Subnet;
 pub use secret::{NotUtf8, Secret, SecretRef};
 pub use time::Timestamp;
+pub use words::{Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Phase, SyncStatus};

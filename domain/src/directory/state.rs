@@ -1,0 +1,175 @@
+//! The directory's state. Its maps share structure, so that a copy costs nothing however many subclouds there are.
+
+use imbl::HashMap;
+use uuid::Uuid;
+
+use super::{DirectoryEvent, EntryReserved};
+use crate::aggregate::{Aggregate, Unfoldable};
+use crate::value::{Name, Region, Subnet, Timestamp};
+
+/// What is held for one subcloud.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The small integer id.
+    pub id: i64,
+    /// Its name.
+    pub name: Name,
+    /// A second name, while it is being renamed.
+    pub next_name: Option<Name>,
+    /// Its region.
+    pub region: Region,
+    /// Its management or admin subnet.
+    pub subnet: Subnet,
+    /// Its group.
+    pub group_id: i64,
+    /// When it was reserved.
+    pub reserved_at: Timestamp,
+    /// Whether its stream has begun.
+    pub confirmed: bool,
+}
+
+/// Names, regions, subnets, groups and ids of all subclouds.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    last_id: i64,
+    entries: HashMap<Uuid, Entry>,
+    by_id: HashMap<i64, Uuid>,
+    by_name: HashMap<Name, Uuid>,
+    by_region: HashMap<Region, Uuid>,
+    unsettled: HashMap<Uuid, ()>,
+}
+
+impl Directory {
+    /// The one directory's stream is named by kind alone.
+    pub const STREAM: &'static str = "directory-subcloud";
+
+    /// The id the next subcloud gets.
+    pub const fn next_id(&self) -> i64 {
+        self.last_id + 1
+    }
+
+    /// What is held for a subcloud.
+    pub fn entry(&self, entity: Uuid) -> Option<&Entry> {
+        self.entries.get(&entity)
+    }
+
+    /// Finds a subcloud by id.
+    pub fn by_id(&self, id: i64) -> Option<Uuid> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Finds a subcloud by name; while it is renamed, by either name.
+    pub fn by_name(&self, name: &Name) -> Option<Uuid> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Finds a subcloud by region.
+    pub fn by_region(&self, region: &Region) -> Option<Uuid> {
+        self.by_region.get(region).copied()
+    }
+
+    /// Another subcloud whose subnet shares an address with `subnet`.
+    pub fn overlapping(&self, subnet: &Subnet, except: Option<Uuid>) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|(entity, entry)| Some(**entity) != except && entry.subnet.overlaps(subnet))
+            .map(|(_, entry)| entry)
+    }
+
+    /// Reservations and renames that have begun but not ended.
+    pub fn unsettled(&self) -> impl Iterator<Item = (Uuid, &Entry)> {
+        self.unsettled.keys().filter_map(|entity| Some((*entity, self.entries.get(entity)?)))
+    }
+
+    /// Every entry.
+    pub fn entries(&self) -> impl Iterator<Item = (Uuid, &Entry)> {
+        self.entries.iter().map(|(entity, entry)| (*entity, entry))
+    }
+
+    fn reserve(&mut self, reserved: &EntryReserved) {
+        let entity = reserved.entity;
+        self.last_id = self.last_id.max(reserved.id);
+        self.by_id.insert(reserved.id, entity);
+        self.by_name.insert(reserved.name.clone(), entity);
+        self.by_region.insert(reserved.region.clone(), entity);
+        self.unsettled.insert(entity, ());
+        let entry = Entry {
+            id: reserved.id,
+            name: reserved.name.clone(),
+            next_name: None,
+            region: reserved.region.clone(),
+            subnet: reserved.subnet.clone(),
+            group_id: reserved.group_id,
+            reserved_at: reserved.at,
+            confirmed: false,
+        };
+        self.entries.insert(entity, entry);
+    }
+
+    fn release(&mut self, entity: Uuid) -> Option<()> {
+        let entry = self.entries.remove(&entity)?;
+        self.by_id.remove(&entry.id);
+        self.by_name.remove(&entry.name);
+        self.by_region.remove(&entry.region);
+        if let Some(name) = entry.next_name {
+            self.by_name.remove(&name);
+        }
+        self.unsettled.remove(&entity);
+        Some(())
+    }
+
+    fn reserve_name(&mut self, entity: Uuid, name: &Name) -> Option<()> {
+        self.entries.get_mut(&entity)?.next_name = Some(name.clone());
+        self.by_name.insert(name.clone(), entity);
+        self.unsettled.insert(entity, ());
+        Some(())
+    }
+
+    /// Ends a rename: the entry keeps the new name, or the old one.
+    fn settle_name(&mut self, entity: Uuid, renamed: bool) -> Option<()> {
+        let entry = self.entries.get_mut(&entity)?;
+        let next = entry.next_name.take()?;
+        let dropped = if renamed { std::mem::replace(&mut entry.name, next) } else { next };
+        if entry.confirmed {
+            self.unsettled.remove(&entity);
+        }
+        self.by_name.remove(&dropped);
+        Some(())
+    }
+
+    fn confirm(&mut self, entity: Uuid) -> Option<()> {
+        self.entries.get_mut(&entity)?.confirmed = true;
+        self.unsettled.remove(&entity);
+        Some(())
+    }
+}
+
+impl Aggregate for Directory {
+    type Event = DirectoryEvent;
+
+    const KIND: &'static str = "directory";
+
+    fn evolve(state: Option<Self>, event: &DirectoryEvent) -> Result<Self, Unfoldable> {
+        let mut state = state.unwrap_or_default();
+        let folded = match event {
+            DirectoryEvent::EntryReserved(reserved) => {
+                state.reserve(reserved);
+                Some(())
+            }
+            DirectoryEvent::EntryConfirmed(confirmed) => state.confirm(confirmed.entity),
+            DirectoryEvent::EntryReleased(released) => state.release(released.entity),
+            DirectoryEvent::NameReserved(reserved) => state.reserve_name(reserved.entity, &reserved.name),
+            DirectoryEvent::NameConfirmed(confirmed) => state.settle_name(confirmed.entity, true),
+            DirectoryEvent::NameReleased(released) => state.settle_name(released.entity, false),
+            DirectoryEvent::SubnetChanged(changed) => {
+                state.entries.get_mut(&changed.entity).map(|entry| entry.subnet = changed.subnet.clone())
+            }
+            DirectoryEvent::GroupMembershipChanged(changed) => {
+                state.entries.get_mut(&changed.entity).map(|entry| entry.group_id = changed.group_id)
+            }
+        };
+        folded
+            .map(|()| state)
+            .ok_or_else(|| Unfoldable { aggregate: Self::KIND, event: format!("{event:?}") })
+    }
+}

@@ -1,0 +1,55 @@
+//! What can be changed beside the axes: texts, group, install and rehome data.
+
+use serde::Serialize;
+
+use crate::subcloud::{
+    Document, GroupMoved, InstallDataUpdated, RehomeDataUpdated, Subcloud, SubcloudDescribed, SubcloudEvent,
+};
+
+/// Changes that go with any update of a subcloud; an absent field stays as it is (subclouds.md §6.4).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Details {
+    /// New description; an empty text is a text.
+    pub description: Option<String>,
+    /// New location.
+    pub location: Option<String>,
+    /// Id of the new group, which exists.
+    pub group_id: Option<i64>,
+    /// New install values.
+    pub install: Option<Document>,
+    /// New rehome data.
+    pub rehome: Option<Document>,
+}
+
+impl Details {
+    /// The events for what really changes.
+    pub(super) fn events(&self, state: &Subcloud) -> Vec<SubcloudEvent> {
+        let mut events = Vec::new();
+        let described = SubcloudDescribed {
+            description: changed(&state.description, &self.description),
+            location: changed(&state.location, &self.location),
+        };
+        if described.description.is_some() || described.location.is_some() {
+            events.push(described.into());
+        }
+        if let Some(to) = self.group_id.filter(|to| *to != state.group_id) {
+            events.push(GroupMoved { from: state.group_id, to }.into());
+        }
+        if let Some(install) = newer(&state.install, &self.install) {
+            events.push(InstallDataUpdated { install }.into());
+        }
+        if let Some(rehome) = newer(&state.rehome, &self.rehome) {
+            events.push(RehomeDataUpdated { rehome }.into());
+        }
+        events
+    }
+}
+
+fn changed(held: &Option<String>, given: &Option<String>) -> Option<String> {
+    given.clone().filter(|given| held.as_ref() != Some(given))
+}
+
+/// The document given, unless its digest says that it is the one held.
+pub(super) fn newer(held: &Option<Document>, given: &Option<Document>) -> Option<Document> {
+    given.clone().filter(|given| held.as_ref().is_none_or(|held| held.digest != given.digest))
+}

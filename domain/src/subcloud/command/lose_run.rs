@@ -1,0 +1,58 @@
+//! End a run that nobody works on.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::finish_phase::{bounded, finished};
+use super::report_progress::moved;
+use super::{active, existing};
+use crate::aggregate::{Command, Facts};
+use crate::subcloud::phase::lost;
+use crate::subcloud::{Rejection, RunOutcome, Subcloud, SubcloudEvent};
+
+/// Ends a run whose worker died, or that none claimed in its time (jobs.md §2, R-5).
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LoseRun {
+    /// The run.
+    pub run_id: Uuid,
+    /// Why.
+    pub because: LostBecause,
+}
+
+/// Why a run is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LostBecause {
+    /// The worker that claimed it is gone, and so are its processes.
+    WorkerLost,
+    /// No worker claimed it in its time.
+    NoWorker,
+}
+
+impl LostBecause {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::WorkerLost => "worker lost",
+            Self::NoWorker => "no worker for deploy",
+        }
+    }
+}
+
+impl Command<Subcloud> for LoseRun {
+    type Rejection = Rejection;
+    const NAME: &'static str = "LoseRun";
+
+    fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
+        let state = existing(state)?;
+        let run = active(state, self.run_id)?;
+        if self.because == LostBecause::NoWorker && run.worker.is_some() {
+            return Err(Rejection::RunClaimed);
+        }
+        let error = bounded(self.because.text());
+        let mut events = lost(state.deploy, &run.phases)
+            .map(|to| moved(state, run.id, to, Some(&error)))
+            .unwrap_or_default();
+        events.push(finished(run, RunOutcome::Lost, Some(error)));
+        Ok(events)
+    }
+}

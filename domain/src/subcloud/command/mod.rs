@@ -1,0 +1,55 @@
+//! The commands of a subcloud, one file each.
+
+mod abandon_creation;
+mod abort_deployment;
+mod add;
+mod change_deploy_status;
+mod claim_run;
+mod complete_deployment;
+mod delete;
+mod deploy;
+mod details;
+mod finish_phase;
+mod lose_run;
+mod manage;
+mod mark_rehome_pending;
+mod rename;
+mod report_availability;
+mod report_endpoint;
+mod report_progress;
+mod unmanage;
+mod update;
+
+pub use super::phase::{DeployVerb, add_phases, phases};
+pub use abandon_creation::AbandonCreation;
+pub use abort_deployment::AbortDeployment;
+pub use add::AddSubcloud;
+pub use change_deploy_status::ChangeDeployStatus;
+pub use claim_run::ClaimRun;
+pub use complete_deployment::CompleteDeployment;
+pub use delete::DeleteSubcloud;
+pub use deploy::{DeploySubcloud, NewAddresses, check_deploy};
+pub use details::Details;
+pub use finish_phase::{AbortPhase, CompletePhase, FailPhase};
+pub use lose_run::{LoseRun, LostBecause};
+pub use manage::ManageSubcloud;
+pub use mark_rehome_pending::{MarkRehomePending, check_migrate};
+pub use rename::{RenameSubcloud, check_rename};
+pub use report_availability::ReportAvailability;
+pub use report_endpoint::ReportEndpoint;
+pub use report_progress::{RecordStep, StartPhase, StartPlaybook};
+pub use unmanage::UnmanageSubcloud;
+pub use update::UpdateSubcloud;
+
+use super::{Rejection, Run, Subcloud};
+use uuid::Uuid;
+
+/// The subcloud, if it exists and is not deleted.
+fn existing(state: Option<&Subcloud>) -> Result<&Subcloud, Rejection> {
+    state.filter(|subcloud| !subcloud.deleted).ok_or(Rejection::NotFound)
+}
+
+/// The active run, if it is the one reported on.
+fn active(state: &Subcloud, run_id: Uuid) -> Result<&Run, Rejection> {
+    state.run.as_ref().filter(|run| run.id == run_id).ok_or(Rejection::RunNotActive)
+}

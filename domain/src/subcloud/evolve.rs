@@ -1,0 +1,169 @@
+//! Folding: the state of a subcloud after each event.
+
+use super::{CreationAbandoned, ManagementNetwork, NO_ERROR, Run, Subcloud, SubcloudAdded, SubcloudEvent};
+use crate::aggregate::{Aggregate, Unfoldable};
+use crate::value::{Availability, DeployStatus, Endpoint, ManagementState, SyncStatus};
+
+impl Aggregate for Subcloud {
+    type Event = SubcloudEvent;
+
+    const KIND: &'static str = "subcloud";
+
+    fn evolve(state: Option<Self>, event: &SubcloudEvent) -> Result<Self, Unfoldable> {
+        match (state, event) {
+            (None, SubcloudEvent::SubcloudAdded(added)) => Ok(Self::added(added)),
+            (None, SubcloudEvent::CreationAbandoned(abandoned)) => Ok(Self::abandoned(abandoned)),
+            (Some(state), event) if !state.deleted => state.after(event),
+            (_, event) => Err(unfoldable(event)),
+        }
+    }
+}
+
+fn unfoldable(event: &SubcloudEvent) -> Unfoldable {
+    let event = serde_json::to_value(event)
+        .ok()
+        .and_then(|event| event.get("type").and_then(|name| name.as_str()).map(str::to_owned))
+        .unwrap_or_default();
+    Unfoldable { aggregate: Subcloud::KIND, event }
+}
+
+impl Subcloud {
+    fn added(added: &SubcloudAdded) -> Self {
+        Self {
+            revision: 0,
+            id: added.id,
+            name: added.name.clone(),
+            region: added.region.clone(),
+            description: added.description.clone(),
+            location: added.location.clone(),
+            software_version: added.software_version.clone(),
+            management: ManagementState::Unmanaged,
+            availability: Availability::Offline,
+            deploy: DeployStatus::NotDeployed,
+            backup: None,
+            backup_datetime: None,
+            error_description: NO_ERROR.to_owned(),
+            network: added.network.clone(),
+            systemcontroller_gateway_ip: added.systemcontroller_gateway_ip.clone(),
+            group_id: added.group_id,
+            install: added.install.clone(),
+            bootstrap: added.bootstrap.clone(),
+            bootstrap_address: added.bootstrap_address.clone(),
+            deploy_config: added.deploy_config.clone(),
+            rehome: None,
+            initial_deployment: added.initial_deployment,
+            endpoints: Endpoint::DEFAULT
+                .into_iter()
+                .map(|endpoint| (endpoint, SyncStatus::Unknown))
+                .collect(),
+            run: None,
+            status_revision: 0,
+            deleted: false,
+        }
+    }
+
+    /// A stream that was closed before it began: it is as good as deleted.
+    fn abandoned(abandoned: &CreationAbandoned) -> Self {
+        let network = ManagementNetwork {
+            subnet: String::new(),
+            start_ip: String::new(),
+            end_ip: String::new(),
+            gateway_ip: String::new(),
+        };
+        let nothing = SubcloudAdded {
+            id: abandoned.id,
+            name: abandoned.name.clone(),
+            region: abandoned.region.clone(),
+            description: None,
+            location: None,
+            software_version: String::new(),
+            network,
+            systemcontroller_gateway_ip: String::new(),
+            group_id: 0,
+            install: None,
+            bootstrap: None,
+            bootstrap_address: None,
+            deploy_config: None,
+            initial_deployment: true,
+        };
+        Self { deleted: true, ..Self::added(&nothing) }
+    }
+
+    fn after(mut self, event: &SubcloudEvent) -> Result<Self, Unfoldable> {
+        use SubcloudEvent as E;
+        self.revision += 1;
+        match event {
+            E::SubcloudAdded(_) | E::CreationAbandoned(_) => return Err(unfoldable(event)),
+            E::SubcloudDeleted(_) => self.deleted = true,
+            E::SubcloudDescribed(described) => {
+                replace(&mut self.description, &described.description);
+                replace(&mut self.location, &described.location);
+            }
+            E::SubcloudRenamed(renamed) => self.name = renamed.to.clone(),
+            E::GroupMoved(moved) => self.group_id = moved.to,
+            E::InstallDataUpdated(updated) => self.install = Some(updated.install.clone()),
+            E::BootstrapDataUpdated(updated) => {
+                replace(&mut self.bootstrap, &updated.bootstrap);
+                replace(&mut self.bootstrap_address, &updated.bootstrap_address);
+            }
+            E::DeployConfigUpdated(updated) => self.deploy_config = Some(updated.deploy_config.clone()),
+            E::RehomeDataUpdated(updated) => self.rehome = Some(updated.rehome.clone()),
+            E::NetworkUpdated(updated) => {
+                self.network = updated.network.clone();
+                self.systemcontroller_gateway_ip = updated.systemcontroller_gateway_ip.clone();
+            }
+            E::SoftwareVersionChanged(changed) => self.software_version = changed.to.clone(),
+            E::SubcloudManaged(_) => self.manage(ManagementState::Managed),
+            E::SubcloudUnmanaged(_) => self.manage(ManagementState::Unmanaged),
+            E::DeployStatusChanged(changed) => {
+                self.deploy = changed.to;
+                self.status_revision = self.revision;
+                if let Some(error) = &changed.error {
+                    self.error_description = error.clone();
+                }
+            }
+            E::SyncStatusUnknown(unknown) => {
+                for endpoint in &unknown.endpoints {
+                    self.endpoints.insert(*endpoint, SyncStatus::Unknown);
+                }
+            }
+            E::SyncStatusChanged(changed) => {
+                self.endpoints.insert(changed.endpoint, changed.to);
+            }
+            E::AvailabilityChanged(changed) => self.availability = changed.to,
+            E::BackupStatusChanged(changed) => {
+                self.backup = Some(changed.to);
+                self.backup_datetime = changed.stored_at.or(self.backup_datetime);
+            }
+            E::DeployRunRequested(requested) => {
+                self.run = Some(Run {
+                    id: requested.run_id,
+                    phases: requested.phases.clone(),
+                    inputs: requested.inputs.clone(),
+                    worker: None,
+                    abort_requested: false,
+                });
+            }
+            E::DeployRunClaimed(claimed) => self.active_run(event)?.worker = Some(claimed.worker.clone()),
+            E::DeployAbortRequested(_) => self.active_run(event)?.abort_requested = true,
+            E::DeployStepRecorded(_) => {}
+            E::DeployRunFinished(_) => self.run = None,
+        }
+        Ok(self)
+    }
+
+    fn manage(&mut self, to: ManagementState) {
+        self.management = to;
+        self.status_revision = self.revision;
+    }
+
+    fn active_run(&mut self, event: &SubcloudEvent) -> Result<&mut Run, Unfoldable> {
+        self.run.as_mut().ok_or_else(|| unfoldable(event))
+    }
+}
+
+fn replace<T: Clone>(held: &mut Option<T>, given: &Option<T>) {
+    if given.is_some() {
+        held.clone_from(given);
+    }
+}

@@ -1,0 +1,199 @@
+//! Why a command on a subcloud is refused. The text is what a client reads; the code never changes.
+
+use crate::value::DeployStatus;
+
+/// Why a command on a subcloud is refused. The transport maps each to the contract's status.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// There is no such subcloud (any more).
+    #[error("Subcloud not found")]
+    NotFound,
+    /// The stream has been started already.
+    #[error("Subcloud already exists")]
+    AlreadyExists,
+    /// Another run is active (decisions.md, "Delete while a run is active").
+    #[error("Subcloud {name}: deployment in progress")]
+    RunActive {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §9.3.
+    #[error("Bad subcloud request: Subcloud {name} is already managed")]
+    AlreadyManaged {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §9.3.
+    #[error("Bad subcloud request: Subcloud {name} is already unmanaged")]
+    AlreadyUnmanaged {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §9.3.
+    #[error(
+        "Bad subcloud request: Unable to manage {name}: its deploy status is '{status}' and must be either \
+         'complete', 'rehome-pending' or one of the prestage states"
+    )]
+    NotManageable {
+        /// The subcloud.
+        name: String,
+        /// Its deploy status.
+        status: DeployStatus,
+    },
+    /// subclouds.md §9.3.
+    #[error("Subcloud {name} is not online")]
+    NotOnline {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §9.1, condition A.
+    #[error(
+        "The deploy status can only be updated to 'rehome-pending' if the current deploy status is 'complete'; \
+         it is '{status}'"
+    )]
+    MigrateNotComplete {
+        /// The deploy status it has.
+        status: DeployStatus,
+    },
+    /// subclouds.md §9.1, condition B.
+    #[error("The subcloud must be unmanaged for its deploy status to be updated to 'rehome-pending'")]
+    MigrateNotUnmanaged,
+    /// subclouds.md §9.2 rule 5a.
+    #[error(
+        "Bad subcloud request: the subcloud must also be unmanaged for its deploy status to become '{to}'"
+    )]
+    DeployStatusNeedsUnmanaged {
+        /// The status asked for.
+        to: DeployStatus,
+    },
+    /// subclouds.md §9.2 rule 5b.
+    #[error(
+        "Bad subcloud request: a subcloud can't be managed while also updating its deploy_status to '{to}'; \
+         only 'complete' is possible"
+    )]
+    ManageWithDeployStatus {
+        /// The status asked for.
+        to: DeployStatus,
+    },
+    /// No command leads from the one status to the other.
+    #[error("Bad subcloud request: the deploy status can't be changed from '{from}' to '{to}'")]
+    ImpossibleDeployStatus {
+        /// The status it has.
+        from: DeployStatus,
+        /// The status asked for.
+        to: DeployStatus,
+    },
+    /// subclouds.md §9.4.
+    #[error(
+        "Bad subcloud request: bootstrap_address given without stored values: need to import bootstrap_values first"
+    )]
+    RehomeNeedsValues,
+    /// subclouds.md §6.4 step 6.
+    #[error(
+        "Subcloud {name} must be unmanaged and in a valid deploy state for the subcloud rename operation"
+    )]
+    NotRenamable {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §6.4 step 8.
+    #[error("The new name '{name}' is the same as the current one")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// subclouds.md §6.10.
+    #[error("Subcloud {name} must be unmanaged to perform this operation")]
+    DeleteManaged {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §6.10.
+    #[error("Subcloud {name} is online and must be powered down before it is deleted")]
+    DeleteOnline {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §7.2.
+    #[error("Subcloud deploy status is '{status}' and must be either {} for '{verb}'", list(.allowed))]
+    WrongDeployState {
+        /// The verb of the path.
+        verb: &'static str,
+        /// The deploy status it has.
+        status: DeployStatus,
+        /// The deploy statuses the verb takes.
+        allowed: &'static [DeployStatus],
+    },
+    /// subclouds.md §7.2.
+    #[error(
+        "Subcloud deploy can only be completed when its status is '{}'; it is '{status}'",
+        DeployStatus::BootstrapComplete
+    )]
+    NotCompletable {
+        /// The deploy status it has.
+        status: DeployStatus,
+    },
+    /// subclouds.md §7.2.
+    #[error("Subcloud deploy status is '{status}' and must be in one of the following states to be aborted: {}", list(.allowed))]
+    NotAbortable {
+        /// The deploy status it has.
+        status: DeployStatus,
+        /// The deploy statuses that can be aborted.
+        allowed: &'static [DeployStatus],
+    },
+    /// subclouds.md §7.3, §7.7, §7.8.
+    #[error("The deploy {verb} command can only be {verbed} during initial deployment")]
+    NotInitialDeployment {
+        /// The verb of the path.
+        verb: &'static str,
+        /// `used`, `aborted` or `resumed`.
+        verbed: &'static str,
+    },
+    /// subclouds.md §7.8.
+    #[error(
+        "Only deploy phase left is deploy config. Required deploy_config file was not provided and there is none stored"
+    )]
+    OnlyConfigureLeft,
+    /// The run is over, or never was: the report is late.
+    #[error("the run is not active")]
+    RunNotActive,
+    /// Another worker has it.
+    #[error("the run is claimed already")]
+    RunClaimed,
+}
+
+impl Rejection {
+    /// A stable word for programs and metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "subcloud-not-found",
+            Self::AlreadyExists => "subcloud-exists",
+            Self::RunActive { .. } => "run-active",
+            Self::AlreadyManaged { .. } => "already-managed",
+            Self::AlreadyUnmanaged { .. } => "already-unmanaged",
+            Self::NotManageable { .. } => "not-manageable",
+            Self::NotOnline { .. } => "not-online",
+            Self::MigrateNotComplete { .. } => "migrate-not-complete",
+            Self::MigrateNotUnmanaged => "migrate-not-unmanaged",
+            Self::DeployStatusNeedsUnmanaged { .. } => "deploy-status-needs-unmanaged",
+            Self::ManageWithDeployStatus { .. } => "manage-with-deploy-status",
+            Self::ImpossibleDeployStatus { .. } => "impossible-deploy-status",
+            Self::RehomeNeedsValues => "rehome-needs-values",
+            Self::NotRenamable { .. } => "not-renamable",
+            Self::SameName { .. } => "same-name",
+            Self::DeleteManaged { .. } => "delete-managed",
+            Self::DeleteOnline { .. } => "delete-online",
+            Self::WrongDeployState { .. } => "wrong-deploy-state",
+            Self::NotCompletable { .. } => "not-completable",
+            Self::NotAbortable { .. } => "not-abortable",
+            Self::NotInitialDeployment { .. } => "not-initial-deployment",
+            Self::OnlyConfigureLeft => "only-configure-left",
+            Self::RunNotActive => "run-not-active",
+            Self::RunClaimed => "run-claimed",
+        }
+    }
+}
+
+fn list(statuses: &[DeployStatus]) -> String {
+    statuses.iter().map(|status| format!("'{status}'")).collect::<Vec<_>>().join(", ")
+}
