@@ -1,0 +1,416 @@
+//! The vault's tables, in one SQL text for SQLite and PostgreSQL.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use dcm_domain::value::{Secret, SecretRef, Timestamp};
+use hmac::{Hmac, Mac};
+use rand::{TryRngCore, rngs::OsRng};
+use sha2::Sha256;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::key::{KEY_BYTES, KeyFileError, Keyring, Unopened};
+use super::{EntryInfo, OpenError, Vault, VaultError};
+use crate::sql::{Db, SqlError, bounded, on_engine};
+
+/// Version of the tables and of what is in `sealed`.
+const FORMAT: i64 = 1;
+/// Entries that one statement of [`Vault::reseal`] looks at.
+const PAGE: i64 = 50;
+/// Most entries that one call of [`Vault::entries_older_than`] returns.
+const MOST_ENTRIES: u32 = 1000;
+
+const SCHEMA: &str = "
+create table if not exists vault_check (
+    name    text   primary key,
+    format  bigint not null,
+    key_id  text   not null,
+    sealed  bytea  not null
+);
+create table if not exists vault_entry (
+    id          text   primary key,
+    owner       text   not null,
+    purpose     text   not null,
+    key_id      text   not null,
+    sealed      bytea  not null,
+    created_at  bigint not null
+);
+create index if not exists vault_entry_owner on vault_entry (owner);
+create index if not exists vault_entry_key on vault_entry (key_id);
+create table if not exists actor_name (
+    user_id       text primary key,
+    display_name  text not null
+);";
+
+const READ_CHECK: &str = "select format, key_id, sealed from vault_check where name = 'check'";
+const ADD_CHECK: &str = "
+insert into vault_check (name, format, key_id, sealed) values ('check', $1, $2, $3)
+on conflict (name) do nothing";
+const RESEAL_CHECK: &str =
+    "update vault_check set key_id = $1, sealed = $2 where name = 'check' and key_id = $3";
+const KEYS_IN_USE: &str = "select distinct key_id from vault_entry order by key_id";
+
+const ADD: &str = "
+insert into vault_entry (id, owner, purpose, key_id, sealed, created_at) values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do nothing";
+const READ: &str = "select owner, purpose, key_id, sealed from vault_entry where id = $1";
+const DELETE: &str = "delete from vault_entry where id = $1";
+const DELETE_OWNER: &str = "delete from vault_entry where owner = $1";
+const LIST: &str = "select id, purpose, created_at from vault_entry where owner = $1 order by id";
+const OLDER: &str = "
+select id, owner from vault_entry where created_at < $1 and id > $2 order by id limit $3";
+const UNDER_OLD_KEYS: &str = "
+select id, owner, key_id, sealed from vault_entry where key_id <> $1 and id > $2 order by id limit $3";
+const RESEAL: &str = "update vault_entry set key_id = $1, sealed = $2 where id = $3 and key_id = $4";
+
+const SET_NAME: &str = "
+insert into actor_name (user_id, display_name) values ($1, $2)
+on conflict (user_id) do update set display_name = excluded.display_name";
+const READ_NAME: &str = "select display_name from actor_name where user_id = $1";
+const FORGET_NAME: &str = "delete from actor_name where user_id = $1";
+
+/// The vault on either engine.
+pub(super) struct SqlVault {
+    db: Db,
+    keys: Keyring,
+    digest: Hmac<Sha256>,
+}
+
+/// An entry as stored.
+struct Row {
+    owner: String,
+    purpose: String,
+    key_id: String,
+    sealed: Vec<u8>,
+}
+
+impl SqlVault {
+    /// Opens store and keys, and proves that they belong together.
+    pub(super) async fn open(url: &str, data_dir: &Path, key_file: Option<&Path>) -> Result<Self, OpenError> {
+        let db = Db::open(url, data_dir, "vault.db").await?;
+        db.create_schema(SCHEMA).await?;
+        let path = match key_file {
+            Some(path) => path.to_owned(),
+            None if db.is_embedded() => data_dir.join("vault.key"),
+            None => return Err(OpenError::KeyFileRequired),
+        };
+        let keys = keys_for(&db, &path).await?;
+        let digest = open_check(&db, &keys, &path).await?;
+        refuse_missing_keys(&db, &keys, &path).await?;
+        Ok(Self { db, keys, digest })
+    }
+
+    async fn row(&self, id: Uuid) -> Result<Option<Row>, VaultError> {
+        let id = id.to_string();
+        let row = bounded(async {
+            on_engine!(&self.db, pool => sqlx::query_as(READ).bind(&id).fetch_optional(pool).await)
+        });
+        let row: Option<(String, String, String, Vec<u8>)> = row.await.map_err(VaultError::Unavailable)?;
+        Ok(row.map(|(owner, purpose, key_id, sealed)| Row { owner, purpose, key_id, sealed }))
+    }
+
+    fn unseal(&self, entry: SecretRef, owner: Uuid, key_id: &str, sealed: &[u8]) -> Opened {
+        self.keys.open(key_id, entry.0, owner, sealed).map_err(|why| match why {
+            Unopened::UnknownKey => VaultError::WrongKey { entry, key_id: key_id.to_owned() },
+            Unopened::Refused => VaultError::Altered(entry),
+        })
+    }
+
+    /// Whether `row` is what a repeated `put_as` would write.
+    fn holds(
+        &self,
+        row: &Row,
+        entry: SecretRef,
+        owner: Uuid,
+        purpose: &str,
+        secret: &Secret,
+    ) -> Result<bool, VaultError> {
+        if row.owner != owner.to_string() || row.purpose != purpose {
+            return Ok(false);
+        }
+        let plain = self.unseal(entry, owner, &row.key_id, &row.sealed)?;
+        Ok(plain.as_slice() == secret.expose().as_bytes())
+    }
+
+    /// Runs `sql`, which removes by one text, and takes the removed out of the files too.
+    async fn remove(&self, sql: &'static str, by: &str) -> Result<u64, VaultError> {
+        let removed = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query(sql).bind(by).execute(pool).await.map(|done| done.rows_affected())
+            })
+        });
+        let removed = removed.await.map_err(VaultError::Unavailable)?;
+        if removed > 0
+            && let Err(error) = self.db.scrub().await
+        {
+            // The rows are gone; their overwritten pages reach the file with the next checkpoint.
+            tracing::warn!(%error, "the vault's write-ahead log could not be emptied after a removal");
+        }
+        Ok(removed)
+    }
+
+    async fn reseal_page(&self, after: &str) -> Result<(u64, Option<String>), VaultError> {
+        let page = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query_as(UNDER_OLD_KEYS)
+                    .bind(self.keys.newest())
+                    .bind(after)
+                    .bind(PAGE)
+                    .fetch_all(pool)
+                    .await
+            })
+        });
+        let page: Vec<(String, String, String, Vec<u8>)> = page.await.map_err(VaultError::Unavailable)?;
+        let last = page.last().map(|(id, ..)| id.clone());
+        let mut sealed_again = 0;
+        for (id, owner, key_id, sealed) in page {
+            let (entry, owner) = (SecretRef(uuid_of(&id)?), uuid_of(&owner)?);
+            let plain = self.unseal(entry, owner, &key_id, &sealed)?;
+            let sealed = self.keys.seal(entry.0, owner, &plain).ok_or(VaultError::TooLarge)?;
+            let done = bounded(async {
+                on_engine!(&self.db, pool => {
+                    sqlx::query(RESEAL)
+                        .bind(self.keys.newest())
+                        .bind(sealed.as_slice())
+                        .bind(&id)
+                        .bind(&key_id)
+                        .execute(pool)
+                        .await
+                        .map(|done| done.rows_affected())
+                })
+            });
+            sealed_again += done.await.map_err(VaultError::Unavailable)?;
+        }
+        Ok((sealed_again, last))
+    }
+}
+
+/// The plain text of an entry, or why it stays closed.
+type Opened = Result<Zeroizing<Vec<u8>>, VaultError>;
+
+#[async_trait]
+impl Vault for SqlVault {
+    async fn put_as(
+        &self,
+        id: Uuid,
+        owner: Uuid,
+        purpose: &str,
+        secret: Secret,
+    ) -> Result<SecretRef, VaultError> {
+        let entry = SecretRef(id);
+        let sealed = self.keys.seal(id, owner, secret.expose().as_bytes()).ok_or(VaultError::TooLarge)?;
+        let created_at = Timestamp::from(chrono::Utc::now()).micros();
+        let added = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query(ADD)
+                    .bind(id.to_string())
+                    .bind(owner.to_string())
+                    .bind(purpose)
+                    .bind(self.keys.newest())
+                    .bind(sealed.as_slice())
+                    .bind(created_at)
+                    .execute(pool)
+                    .await
+                    .map(|done| done.rows_affected())
+            })
+        });
+        if added.await.map_err(VaultError::Unavailable)? == 1 {
+            return Ok(entry);
+        }
+        match self.row(id).await? {
+            Some(row) if self.holds(&row, entry, owner, purpose, &secret)? => Ok(entry),
+            Some(_) => Err(VaultError::Conflict(entry)),
+            // Deleted between the two statements: it was there, and now is not.
+            None => Err(VaultError::NotFound(entry)),
+        }
+    }
+
+    async fn get(&self, entry: &SecretRef, owner: Uuid) -> Result<Secret, VaultError> {
+        let row = self.row(entry.0).await?.filter(|row| row.owner == owner.to_string());
+        let row = row.ok_or(VaultError::NotFound(*entry))?;
+        let mut plain = self.unseal(*entry, owner, &row.key_id, &row.sealed)?;
+        Secret::from_bytes(std::mem::take(&mut *plain)).map_err(|_| VaultError::Altered(*entry))
+    }
+
+    async fn delete(&self, entry: &SecretRef) -> Result<bool, VaultError> {
+        Ok(self.remove(DELETE, &entry.to_string()).await? > 0)
+    }
+
+    async fn delete_owner(&self, owner: Uuid) -> Result<u64, VaultError> {
+        self.remove(DELETE_OWNER, &owner.to_string()).await
+    }
+
+    async fn list(&self, owner: Uuid) -> Result<Vec<EntryInfo>, VaultError> {
+        let rows = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query_as(LIST).bind(owner.to_string()).fetch_all(pool).await
+            })
+        });
+        let rows: Vec<(String, String, i64)> = rows.await.map_err(VaultError::Unavailable)?;
+        let info = |(id, purpose, created_at): (String, String, i64)| {
+            let entry = SecretRef(uuid_of(&id)?);
+            Ok(EntryInfo { entry, purpose, created_at: Timestamp::from_micros(created_at) })
+        };
+        rows.into_iter().map(info).collect()
+    }
+
+    async fn entries_older_than(
+        &self,
+        before: Timestamp,
+        after: Option<SecretRef>,
+        limit: u32,
+    ) -> Result<Vec<(SecretRef, Uuid)>, VaultError> {
+        let after = after.map(|entry| entry.to_string()).unwrap_or_default();
+        let rows = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query_as(OLDER)
+                    .bind(before.micros())
+                    .bind(&after)
+                    .bind(i64::from(limit.min(MOST_ENTRIES)))
+                    .fetch_all(pool)
+                    .await
+            })
+        });
+        let rows: Vec<(String, String)> = rows.await.map_err(VaultError::Unavailable)?;
+        rows.iter().map(|(id, owner)| Ok((SecretRef(uuid_of(id)?), uuid_of(owner)?))).collect()
+    }
+
+    async fn reseal(&self) -> Result<u64, VaultError> {
+        let mut sealed_again = 0;
+        let mut after = String::new();
+        loop {
+            let (count, last) = self.reseal_page(&after).await?;
+            sealed_again += count;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(sealed_again),
+            }
+        }
+    }
+
+    fn digest(&self, owner: Uuid, document: &[u8]) -> String {
+        let mac = self.digest.clone().chain_update(owner.as_bytes()).chain_update(document);
+        hex::encode(mac.finalize().into_bytes())
+    }
+
+    async fn remember_name(&self, user_id: &str, display_name: &str) -> Result<(), VaultError> {
+        let set = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query(SET_NAME).bind(user_id).bind(display_name).execute(pool).await.map(drop)
+            })
+        });
+        set.await.map_err(VaultError::Unavailable)
+    }
+
+    async fn name_of(&self, user_id: &str) -> Result<Option<String>, VaultError> {
+        let name = bounded(async {
+            on_engine!(&self.db, pool => {
+                sqlx::query_scalar(READ_NAME).bind(user_id).fetch_optional(pool).await
+            })
+        });
+        name.await.map_err(VaultError::Unavailable)
+    }
+
+    async fn forget(&self, user_id: &str) -> Result<bool, VaultError> {
+        Ok(self.remove(FORGET_NAME, user_id).await? > 0)
+    }
+}
+
+/// The check entry as stored: format, key id, sealed bytes.
+type Check = (i64, String, Vec<u8>);
+
+async fn read_check(db: &Db) -> Result<Option<Check>, SqlError> {
+    bounded(async { on_engine!(db, pool => sqlx::query_as(READ_CHECK).fetch_optional(pool).await) }).await
+}
+
+/// Reads the key file; an embedded vault that is new gets a new one.
+async fn keys_for(db: &Db, path: &Path) -> Result<Keyring, OpenError> {
+    let missing = !path.try_exists().map_err(|cause| KeyFileError::Io { path: path.to_owned(), cause })?;
+    if missing && read_check(db).await?.is_some() {
+        return Err(OpenError::KeyFileMissing(path.to_owned()));
+    }
+    if missing && db.is_embedded() {
+        Keyring::create(path)?;
+    }
+    Ok(Keyring::read(path)?)
+}
+
+/// Opens the check entry, which holds the key of [`Vault::digest`]; writes it first if the vault is new.
+async fn open_check(db: &Db, keys: &Keyring, path: &Path) -> Result<Hmac<Sha256>, OpenError> {
+    let check = match read_check(db).await? {
+        Some(check) => Some(check),
+        None => {
+            add_check(db, keys).await?;
+            read_check(db).await?
+        }
+    };
+    let (format, key_id, sealed) = check.ok_or(SqlError::Failed(sqlx::Error::RowNotFound))?;
+    if format != FORMAT {
+        return Err(OpenError::UnknownFormat(format));
+    }
+    let refused = || OpenError::KeyRefused { path: path.to_owned(), key_id: key_id.clone() };
+    let plain = keys.open(&key_id, Uuid::nil(), Uuid::nil(), &sealed).map_err(|why| match why {
+        Unopened::UnknownKey => OpenError::KeyMissing { path: path.to_owned(), key_id: key_id.clone() },
+        Unopened::Refused => refused(),
+    })?;
+    if key_id != keys.newest() {
+        reseal_check(db, keys, &plain, &key_id).await?;
+    }
+    Hmac::new_from_slice(&plain).map_err(|_| refused())
+}
+
+async fn add_check(db: &Db, keys: &Keyring) -> Result<(), OpenError> {
+    let mut digest_key = Zeroizing::new([0u8; KEY_BYTES]);
+    OsRng.try_fill_bytes(digest_key.as_mut_slice()).map_err(|_| KeyFileError::NoRandomness)?;
+    let Some(sealed) = keys.seal(Uuid::nil(), Uuid::nil(), digest_key.as_slice()) else {
+        return Ok(());
+    };
+    let add = bounded(async {
+        on_engine!(db, pool => {
+            sqlx::query(ADD_CHECK)
+                .bind(FORMAT)
+                .bind(keys.newest())
+                .bind(sealed.as_slice())
+                .execute(pool)
+                .await
+                .map(drop)
+        })
+    });
+    Ok(add.await?)
+}
+
+async fn reseal_check(db: &Db, keys: &Keyring, plain: &[u8], old: &str) -> Result<(), OpenError> {
+    let Some(sealed) = keys.seal(Uuid::nil(), Uuid::nil(), plain) else {
+        return Ok(());
+    };
+    let update = bounded(async {
+        on_engine!(db, pool => {
+            sqlx::query(RESEAL_CHECK)
+                .bind(keys.newest())
+                .bind(sealed.as_slice())
+                .bind(old)
+                .execute(pool)
+                .await
+                .map(drop)
+        })
+    });
+    Ok(update.await?)
+}
+
+/// Stops the start when an entry is sealed with a key that was taken out too early.
+async fn refuse_missing_keys(db: &Db, keys: &Keyring, path: &Path) -> Result<(), OpenError> {
+    let in_use =
+        bounded(async { on_engine!(db, pool => sqlx::query_scalar(KEYS_IN_USE).fetch_all(pool).await) });
+    let in_use: Vec<String> = in_use.await?;
+    match in_use.into_iter().find(|key_id| !keys.holds(key_id)) {
+        Some(key_id) => Err(OpenError::KeyMissing { path: path.to_owned(), key_id }),
+        None => Ok(()),
+    }
+}
+
+/// Reads an id of ours; what is no UUID was not written by us.
+fn uuid_of(text: &str) -> Result<Uuid, VaultError> {
+    let foreign = |error| VaultError::Unavailable(SqlError::Failed(sqlx::Error::Decode(Box::new(error))));
+    Uuid::parse_str(text).map_err(foreign)
+}
