@@ -1,0 +1,85 @@
+//! The journal on an SQL store: appends through the group commit, reads through the readers' pool.
+
+use async_trait::async_trait;
+use dcm_schemas::{Envelope, JournalId, Position, Recorded, StreamId};
+use tokio::sync::watch;
+
+use super::{
+    AppendError, Appended, Expected, Journal, ReadError,
+    batch::PendingAppend,
+    group_commit::GroupCommit,
+    sql::{Reader, unsigned},
+};
+
+/// A [`Journal`] of either engine.
+pub(super) struct SqlJournal<R> {
+    pub(super) id: JournalId,
+    pub(super) reader: R,
+    pub(super) writer: GroupCommit,
+}
+
+impl<R: Reader> SqlJournal<R> {
+    fn recorded(&self, (order, body): (i64, String)) -> Result<Recorded, ReadError> {
+        let order = unsigned(order).map_err(|error| unreadable(&error))?;
+        let envelope = serde_json::from_str(&body)
+            .map_err(|error| ReadError::Corrupt { order, reason: error.to_string() })?;
+        Ok(Recorded { position: Position { journal: self.id, order }, envelope, body })
+    }
+}
+
+#[async_trait]
+impl<R: Reader> Journal for SqlJournal<R> {
+    fn id(&self) -> JournalId {
+        self.id
+    }
+
+    async fn append(
+        &self,
+        stream: &StreamId,
+        expected: Expected,
+        events: Vec<Envelope>,
+    ) -> Result<Appended, AppendError> {
+        self.writer.append(PendingAppend::new(stream, expected, events)?).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let rows = self.reader.stream(stream.as_str(), from, limit).await.map_err(|e| unreadable(&e))?;
+        let events = rows.into_iter().map(|row| self.recorded(row)).collect::<Result<Vec<_>, _>>()?;
+        for (revision, event) in (from..).zip(&events) {
+            if event.envelope.revision != revision || event.envelope.stream != *stream {
+                let reason = format!("expected revision {revision} of {stream}");
+                return Err(ReadError::Corrupt { order: event.position.order, reason });
+            }
+        }
+        Ok(events)
+    }
+
+    async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        let rows = self.reader.all(after, limit).await.map_err(|e| unreadable(&e))?;
+        let events = rows.into_iter().map(|row| self.recorded(row)).collect::<Result<Vec<_>, _>>()?;
+        for (order, event) in (after.saturating_add(1)..).zip(&events) {
+            if event.position.order != order {
+                return Err(ReadError::Corrupt { order, reason: "it is missing".to_owned() });
+            }
+        }
+        Ok(events)
+    }
+
+    async fn head(&self) -> Result<u64, ReadError> {
+        let head = self.reader.head().await.map_err(|e| unreadable(&e))?;
+        unsigned(head).map_err(|e| unreadable(&e))
+    }
+
+    fn appended(&self) -> watch::Receiver<u64> {
+        self.writer.appended()
+    }
+}
+
+fn unreadable(error: &sqlx::Error) -> ReadError {
+    ReadError::Unavailable(error.to_string())
+}

@@ -1,0 +1,145 @@
+//! The journal port: where events are written once and read in one order. The truth of the system.
+
+use async_trait::async_trait;
+use dcm_schemas::{Envelope, JournalId, Position, Recorded, StreamId};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+mod adapter;
+mod batch;
+mod group_commit;
+mod open;
+mod postgres;
+mod sql;
+mod sqlite;
+
+pub use open::{OpenError, open};
+
+/// The state of the stream that an append was decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The stream has no event yet.
+    NoStream,
+    /// Its last event has this revision.
+    Revision(u64),
+}
+
+impl Expected {
+    /// The revision the next event gets.
+    pub fn next(self) -> u64 {
+        match self {
+            Self::NoStream => 0,
+            Self::Revision(last) => last.saturating_add(1),
+        }
+    }
+
+    /// The revision of the stream's last event; `None` without events.
+    pub fn last(self) -> Option<u64> {
+        match self {
+            Self::NoStream => None,
+            Self::Revision(last) => Some(last),
+        }
+    }
+}
+
+/// The answer to an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Position of the append's last event.
+    pub last: Position,
+    /// Revision of the append's last event.
+    pub revision: u64,
+}
+
+/// Why an append was not confirmed. All but [`Unavailable`](Self::Unavailable) mean that nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The stream is not as expected: reload, decide again.
+    #[error("the stream is at another revision (last event: {actual:?})")]
+    Conflict {
+        /// Revision of the stream's last event; `None` if it has none.
+        actual: Option<u64>,
+    },
+    /// The stream is as expected, but an event id is already used elsewhere in the journal.
+    #[error("event id {id} is already used")]
+    IdTaken {
+        /// The id.
+        id: Uuid,
+    },
+    /// The events do not follow one another, are not sealed, or do not continue the stream's hash chain: a defect of the
+    /// caller.
+    #[error("not an append to this stream: {0}")]
+    Invalid(&'static str),
+    /// The store does not answer in time. The events may or may not be written: the identical append, made again later,
+    /// tells.
+    #[error("the journal is not available: {0}")]
+    Unavailable(String),
+    /// The store contradicts itself.
+    #[error("the journal is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// Why a read has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The store does not answer in time.
+    #[error("the journal is not available: {0}")]
+    Unavailable(String),
+    /// A stored event cannot be read, or is missing from the order.
+    #[error("the journal is damaged at {order}: {reason}")]
+    Corrupt {
+        /// Order of the event.
+        order: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A journal: streams of events with optimistic concurrency, and the order of all events, dense from 1 in the order of
+/// commit. No event ever becomes visible behind a reader's position.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Which journal this is: fixed when it was created.
+    fn id(&self) -> JournalId;
+
+    /// Writes all `events` (sealed, revisions following `expected`) or none; the answer comes when they are on disk.
+    ///
+    /// Idempotent as a whole: the same stream, expected revision and event ids give the first answer again.
+    /// A caller that is dropped while it waits may or may not have its events written.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; bounded in time.
+    async fn append(
+        &self,
+        stream: &StreamId,
+        expected: Expected,
+        events: Vec<Envelope>,
+    ) -> Result<Appended, AppendError>;
+
+    /// At most `limit` events of one stream, from revision `from` on; none if there is no such stream.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; bounded in time.
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError>;
+
+    /// At most `limit` events of all streams that stand after order `after` (0: from the start), without gaps.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; bounded in time.
+    async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError>;
+
+    /// Order of the last event; 0 if there is none.
+    ///
+    /// # Errors
+    /// [`ReadError::Unavailable`]; bounded in time.
+    async fn head(&self) -> Result<u64, ReadError>;
+
+    /// Follows the order of the last event appended through this adapter. A nudge, not a truth: other processes append
+    /// unseen, so a reader also asks [`head`](Self::head) now and then.
+    fn appended(&self) -> watch::Receiver<u64>;
+}

@@ -1,0 +1,126 @@
+//! The journal on a PostgreSQL server, shared by any number of processes.
+//!
+//! Positions are taken from the row of `journal_meta`, locked until the commit: the next writer sees all that came before,
+//! and no reader sees a position whose predecessors could still appear.
+
+use std::{str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+use sqlx::{
+    ConnectOptions, PgConnection, Postgres,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    Journal, OpenError,
+    open::assemble,
+    sql::{self, Connect, PATIENCE},
+};
+
+/// Reading connections of one process.
+const READERS: u32 = 8;
+/// Prepared statements kept per connection: flushes of different sizes have different texts.
+const STATEMENTS: usize = 256;
+
+// The advisory lock's number is arbitrary, and the same in every process. The isolation level is stated because what is
+// read after the lock must be what others committed before it.
+sql::driver!(
+    Postgres, PgConnection,
+    begin: "begin isolation level read committed read write",
+    lock: "select head from journal_meta for update",
+    guard: "select pg_advisory_xact_lock(7236971)"
+);
+
+/// Limits a session: a paused server or process must not hold others up for long, and a commit must be on disk.
+const SESSION: &str = "set statement_timeout = '5s';
+    set idle_in_transaction_session_timeout = '5s';
+    select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+
+struct Writer(PgConnectOptions);
+
+#[async_trait]
+impl Connect for Writer {
+    type Session = PgConnection;
+
+    async fn connect(&self) -> sqlx::Result<PgConnection> {
+        let mut connection = self.0.connect().await?;
+        sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+        Ok(connection)
+    }
+}
+
+/// Opens the journal at `url`, and creates its tables where there are none.
+pub(super) async fn open(url: &str) -> Result<Arc<dyn Journal>, OpenError> {
+    let options =
+        PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?.statement_cache_capacity(STATEMENTS);
+    let place = place(&options);
+    let unusable = |error: &sqlx::Error| OpenError::Unusable {
+        place: place.clone(),
+        reason: error.to_string(),
+        advice: advice(error, &options),
+    };
+    let writer = Writer(options.clone());
+    let encoding: String = sql::in_time(async {
+        let mut connection = writer.connect().await?;
+        sqlx::query_scalar("show server_encoding").fetch_one(&mut connection).await
+    })
+    .await
+    .map_err(|error| unusable(&error))?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Unusable {
+            place,
+            reason: format!("its encoding is {encoding}"),
+            advice: "create a database with `createdb -T template0 -E UTF8`".to_owned(),
+        });
+    }
+    let reader = PgPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(PATIENCE)
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+        })
+        .connect_lazy_with(options.clone());
+    assemble(&place, writer, reader, unusable).await
+}
+
+/// The URL without its password.
+fn place(options: &PgConnectOptions) -> String {
+    let (user, database) = (options.get_username(), database(options));
+    format!("postgres://{user}@{}:{}/{database}", options.get_host(), options.get_port())
+}
+
+fn database(options: &PgConnectOptions) -> &str {
+    options.get_database().unwrap_or_else(|| options.get_username())
+}
+
+fn advice(error: &sqlx::Error, options: &PgConnectOptions) -> String {
+    let database = database(options);
+    let code = error.as_database_error().and_then(|error| error.code());
+    match code.as_deref() {
+        Some("3D000") => format!("create it with `createdb -T template0 -E UTF8 {database}`"),
+        Some(code) if code.starts_with("28") => {
+            "check user and password, and the server's pg_hba.conf".to_owned()
+        }
+        Some("42501") => {
+            format!(
+                "let the user create tables there: `grant create, usage on schema public to {}`",
+                options.get_username()
+            )
+        }
+        Some(_) => "see the server's log".to_owned(),
+        None => "check that the server runs and can be reached from here".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let options = PgConnectOptions::from_str("postgres://dcm:hunter2@db.example:6543/site").unwrap();
+        assert_eq!(place(&options), "postgres://dcm@db.example:6543/site");
+    }
+}
