@@ -6,4 +6,5 @@ pub mod aggregate;
 pub mod directory;
 pub mod group;
 pub mod subcloud;
+pub mod validate;
 pub mod value;

@@ -1,6 +1,8 @@
 //! The journal, the vault and the bus: ports and their adapters.
 
 pub mod bus;
+pub mod fleet;
+pub mod repository;
 mod sql;
 pub mod store;
 pub mod vault;

@@ -7,3 +7,4 @@ pub mod stream;
 pub use envelope::{BrokenChain, CommandRecord, Envelope, Recorded};
 pub use position::{JournalId, Position};
 pub use stream::StreamId;
+pub mod registry;

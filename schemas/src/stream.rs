@@ -31,6 +31,11 @@ impl StreamId {
         format!("{kind}-{id}").parse()
     }
 
+    /// The stream of the aggregate `id` of `kind`, which is one of the program's own constants and so a valid name.
+    pub fn aggregate(kind: &'static str, id: Uuid) -> Self {
+        Self(format!("{kind}-{id}"))
+    }
+
     /// The text, as stored.
     pub fn as_str(&self) -> &str {
         &self.0

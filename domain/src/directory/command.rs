@@ -130,7 +130,7 @@ impl Command<Directory> for ReserveName {
     type Rejection = Rejection;
     const NAME: &'static str = "ReserveName";
 
-    fn decide(&self, state: Option<&Directory>, _: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
+    fn decide(&self, state: Option<&Directory>, facts: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
         let entry = known(state, self.entity)?;
         if entry.next_name.as_ref() == Some(&self.name) {
             return Ok(Vec::new());
@@ -145,7 +145,7 @@ impl Command<Directory> for ReserveName {
         if taken || entry.next_name.is_some() {
             return Err(Rejection::NameOrRegionTaken { name: self.name.to_string() });
         }
-        Ok(vec![NameReserved { entity: self.entity, name: self.name.clone() }.into()])
+        Ok(vec![NameReserved { entity: self.entity, name: self.name.clone(), at: facts.now }.into()])
     }
 }
 

@@ -75,6 +75,8 @@ event!(
         entity: Uuid,
         /// The name to be.
         name: Name,
+        /// When it was reserved: one that is not settled in time is stale.
+        at: Timestamp,
     }
 );
 event!(

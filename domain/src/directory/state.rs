@@ -3,7 +3,7 @@
 use imbl::HashMap;
 use uuid::Uuid;
 
-use super::{DirectoryEvent, EntryReserved};
+use super::{DirectoryEvent, EntryReserved, NameReserved};
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::value::{Name, Region, Subnet, Timestamp};
 
@@ -22,7 +22,7 @@ pub struct Entry {
     pub subnet: Subnet,
     /// Its group.
     pub group_id: i64,
-    /// When it was reserved.
+    /// When it, or its second name, was last reserved.
     pub reserved_at: Timestamp,
     /// Whether its stream has begun.
     pub confirmed: bool,
@@ -118,9 +118,12 @@ impl Directory {
         Some(())
     }
 
-    fn reserve_name(&mut self, entity: Uuid, name: &Name) -> Option<()> {
-        self.entries.get_mut(&entity)?.next_name = Some(name.clone());
-        self.by_name.insert(name.clone(), entity);
+    fn reserve_name(&mut self, reserved: &NameReserved) -> Option<()> {
+        let NameReserved { entity, name, at } = reserved.clone();
+        let entry = self.entries.get_mut(&entity)?;
+        entry.next_name = Some(name.clone());
+        entry.reserved_at = at;
+        self.by_name.insert(name, entity);
         self.unsettled.insert(entity, ());
         Some(())
     }
@@ -158,7 +161,7 @@ impl Aggregate for Directory {
             }
             DirectoryEvent::EntryConfirmed(confirmed) => state.confirm(confirmed.entity),
             DirectoryEvent::EntryReleased(released) => state.release(released.entity),
-            DirectoryEvent::NameReserved(reserved) => state.reserve_name(reserved.entity, &reserved.name),
+            DirectoryEvent::NameReserved(reserved) => state.reserve_name(reserved),
             DirectoryEvent::NameConfirmed(confirmed) => state.settle_name(confirmed.entity, true),
             DirectoryEvent::NameReleased(released) => state.settle_name(released.entity, false),
             DirectoryEvent::SubnetChanged(changed) => {

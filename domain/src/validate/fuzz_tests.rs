@@ -82,12 +82,15 @@ proptest! {
 
     #[test]
     fn an_accepted_network_is_sound(payload in any_payload()) {
-        if let Ok(shown) = network(&payload, &controller(), &|_| false) {
+        let checked = bootstrap_keys(&payload).and_then(|()| network(&payload, &controller(), &|_| false));
+        if let Ok(shown) = checked {
             let subnet = Subnet::parse(&shown.subnet).unwrap();
             for address in [&shown.start, &shown.end, &shown.gateway] {
                 prop_assert!(subnet.contains(address.parse().unwrap()));
             }
-            normalise(&mut payload.clone().into_iter().filter(|(key, _)| key != "bootstrap-address").collect()).unwrap();
+            let mut payload = payload;
+            payload.retain(|key, _| key != "bootstrap-address");
+            normalise(&mut payload).unwrap();
         }
     }
 

@@ -37,7 +37,11 @@ mod tests {
         assert_eq!(group_id(Some(&json!("1")), &exists).unwrap(), 1);
         assert_eq!(group_id(Some(&json!(7)), &exists).unwrap(), 7);
         for wrong in ["9", "Default", "", "0", "-1", "+1", "1.0", " 1", "1\n", "99999999999999999999", "١"] {
-            assert_eq!(group_id(Some(&json!(wrong)), &exists).unwrap_err().text, "Invalid group_id", "{wrong:?}");
+            assert_eq!(
+                group_id(Some(&json!(wrong)), &exists).unwrap_err().text,
+                "Invalid group_id",
+                "{wrong:?}"
+            );
         }
         for wrong in [Value::Null, json!(1.5), json!(-1), json!(true), json!([1])] {
             assert_eq!(group_id(Some(&wrong), &exists).unwrap_err().text, "Invalid group_id", "{wrong}");

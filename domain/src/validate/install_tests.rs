@@ -104,13 +104,15 @@ fn sc_076_to_081_mandatory_keys() {
 
 #[test]
 fn sc_083_install_type() {
-    let wrong = [json!(-1), json!(6), json!("3"), json!("w"), json!(""), Value::Null, json!(3.0), json!(u64::MAX)];
+    let wrong =
+        [json!(-1), json!(6), json!("3"), json!("w"), json!(""), Value::Null, json!(3.0), json!(u64::MAX)];
     table(install, "install_type", "install_type invalid", &wrong, &[json!(0), json!(3), json!(5)]);
 }
 
 #[test]
 fn sc_084_085_addresses() {
-    let wrong = [json!("192.168.1.256"), json!("192.168.206.wut"), Value::Null, json!(7), json!("10.0.0.1\n")];
+    let wrong =
+        [json!("192.168.1.256"), json!("192.168.206.wut"), Value::Null, json!(7), json!("10.0.0.1\n")];
     table(install, "bootstrap_address", "bootstrap_address invalid", &wrong, &[json!("10.0.0.1")]);
     let wrong = [json!("128.224.64.256"), json!("128.224.64.wut"), Value::Null, json!("http://10.0.0.1")];
     table(install, "bmc_address", "bmc_address invalid", &wrong, &[json!("10.0.0.1")]);
@@ -129,7 +131,13 @@ fn sc_086_persistent_size_and_its_neighbour_hw_settle() {
 fn extra_boot_params() {
     let key = "extra_boot_params";
     let empty = [json!(""), Value::Null, json!("None"), json!([]), json!({"a": 1})];
-    table(install, key, "must not be empty", &empty, &[json!("multi-drivers-switch=cvl-2.54"), json!("a=1,b=2")]);
+    table(
+        install,
+        key,
+        "must not be empty",
+        &empty,
+        &[json!("multi-drivers-switch=cvl-2.54"), json!("a=1,b=2")],
+    );
     let blanks = [json!("a=1 b=2"), json!("a\tb"), json!("a\nb"), json!("a\u{a0}b"), json!("a\0b")];
     table(install, key, "Spaces are not allowed", &blanks, &[]);
 }
@@ -158,7 +166,8 @@ fn sc_088_089_090_network_address() {
     {
         assert!(check(without(routed(), missing)).unwrap_err().text.contains(phrase));
     }
-    let wrong = [Value::Null, json!(64), json!(-1), json!("junk"), json!("255.0.255.0"), json!("ffff::"), json!("")];
+    let wrong =
+        [Value::Null, json!(64), json!(-1), json!("junk"), json!("255.0.255.0"), json!("ffff::"), json!("")];
     let right = [json!(32), json!(0), json!("24"), json!("255.255.255.0")];
     table(routed, "network_mask", "network address invalid", &wrong, &right);
     // Without an address the mask is not looked at.
@@ -189,7 +198,13 @@ fn sc_095_addresses_are_stored_in_canonical_spelling() {
 #[test]
 fn ipv6_duplicate_address_detection_timeout() {
     let key = "rd.net.timeout.ipv6dad";
-    table(install, key, "must be greater than 0", &[json!(0), json!(-1), json!("0")], &[json!(60), json!("60")]);
+    table(
+        install,
+        key,
+        "must be greater than 0",
+        &[json!(0), json!(-1), json!("0")],
+        &[json!(60), json!("60")],
+    );
     let wrong = [Value::Null, json!("x"), json!(1.5), json!(""), json!(true)];
     table(install, key, "rd.net.timeout.ipv6dad invalid", &wrong, &[]);
 }

@@ -71,7 +71,8 @@ mod tests {
     fn the_active_release_and_an_absent_version_are_not_looked_at() {
         let never = |_: &str| -> Option<Map> { unreachable!() };
         kubernetes(&bootstrap(), "21.12", "22.12", &never).unwrap();
-        kubernetes(&with(bootstrap(), "kubernetes_version", json!("1.21.8")), "22.12", "22.12", &never).unwrap();
+        kubernetes(&with(bootstrap(), "kubernetes_version", json!("1.21.8")), "22.12", "22.12", &never)
+            .unwrap();
         check(Value::Null, None).unwrap();
         check(json!(""), None).unwrap();
     }

@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_at_any_depth_and_in_any_case() {
-        let value = json!({"a": [{"SysAdmin_PASSWORD": {"x": 1}}, {"b": {"api-token": 1, "Secret": [], "c": 2}}]});
+        let value =
+            json!({"a": [{"SysAdmin_PASSWORD": {"x": 1}}, {"b": {"api-token": 1, "Secret": [], "c": 2}}]});
         let expected = json!({"a": [{"SysAdmin_PASSWORD": "***"}, {"b": {"api-token": "***", "Secret": "***", "c": 2}}]});
         assert_eq!(without_secrets(&value), expected);
     }

@@ -184,7 +184,10 @@ fn free_subnet(
     let given = payload.get(key).and_then(text).unwrap_or_default();
     let subnet = Subnet::parse(&given).map_err(|error| Refused::invalid(key, error))?;
     if subnet.address_count() < min {
-        return Err(Refused::invalid(key, format_args!("Subnet too small - must have at least {min} addresses")));
+        return Err(Refused::invalid(
+            key,
+            format_args!("Subnet too small - must have at least {min} addresses"),
+        ));
     }
     if subnet.is_ipv6() && subnet.prefix_len() < IPV6_PREFIX_MIN {
         return Err(Refused::invalid(key, format_args!("IPv6 minimum prefix length is {IPV6_PREFIX_MIN}")));

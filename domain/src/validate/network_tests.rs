@@ -149,7 +149,9 @@ fn sc_104_105_names() {
 
 #[test]
 fn hostile_names_are_refused_before_anything_else() {
-    for hostile in [json!("../edge"), json!("{{ name }}"), json!("a\nb"), json!(["a"]), json!(true), Value::Null] {
+    for hostile in
+        [json!("../edge"), json!("{{ name }}"), json!("a\nb"), json!(["a"]), json!(true), Value::Null]
+    {
         let payload = with(without(bootstrap(), "management_subnet"), "name", hostile);
         assert!(check(&payload).unwrap_err().text.starts_with("name invalid"));
     }
@@ -194,7 +196,12 @@ fn sc_108_gateway_inside_the_management_pool() {
 
 #[test]
 fn oam_network() {
-    refuses(bootstrap, "external_oam_subnet", &["10.10.10.0/31"], &["external_oam_subnet invalid", "too small"]);
+    refuses(
+        bootstrap,
+        "external_oam_subnet",
+        &["10.10.10.0/31"],
+        &["external_oam_subnet invalid", "too small"],
+    );
     refuses(bootstrap, "external_oam_gateway_address", &["10.10.11.1"], &["oam_gateway_address invalid"]);
     refuses(bootstrap, "external_oam_floating_address", &["fd00::1"], &["oam_floating_address invalid"]);
 }
@@ -212,7 +219,11 @@ fn checks_come_in_the_contracts_order() {
         ("management_end_address", "192.168.101.4", "must contain at least 4"),
         ("management_end_address", "192.168.101.50", "management_gateway_address invalid: not a valid"),
         ("management_gateway_address", "192.168.101.3", "is within management pool"),
-        ("management_gateway_address", "192.168.101.1", "systemcontroller_gateway_address invalid: not a valid"),
+        (
+            "management_gateway_address",
+            "192.168.101.1",
+            "systemcontroller_gateway_address invalid: not a valid",
+        ),
         ("systemcontroller_gateway_address", "192.168.204.3", "is within management pool"),
         ("systemcontroller_gateway_address", "192.168.204.101", "external_oam_subnet invalid"),
         ("external_oam_subnet", "10.10.10.0/24", "oam_gateway_address invalid"),

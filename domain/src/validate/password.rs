@@ -35,7 +35,8 @@ fn given<'a>(field: &str, value: Option<&'a str>) -> Result<&'a str, Refused> {
 }
 
 fn decode(field: &str, value: &str) -> Result<Secret, Refused> {
-    let refused = || Refused::bad_request(format!("Failed to decode subcloud {field}: it must be base64 of UTF-8"));
+    let refused =
+        || Refused::bad_request(format!("Failed to decode subcloud {field}: it must be base64 of UTF-8"));
     let data = data_characters(value).ok_or_else(refused)?;
     let bytes = LENIENT.decode(data.as_slice()).map_err(|_| refused())?;
     let secret = Secret::from_bytes(bytes).map_err(|_| refused())?;
@@ -104,7 +105,9 @@ mod tests {
 
     #[test]
     fn the_decoder_is_lenient() {
-        for value in ["dGVzdHBhc3M=", "dGVz dHBh\r\nc3M=", "dGVz-dHBh*c3M=", "=dGVzdHBhc3M=", "dGVzdHBhc3M=ignored"] {
+        for value in
+            ["dGVzdHBhc3M=", "dGVz dHBh\r\nc3M=", "dGVz-dHBh*c3M=", "=dGVzdHBhc3M=", "dGVzdHBhc3M=ignored"]
+        {
             assert_eq!(decoded(value), "testpass", "{value:?}");
         }
         assert_eq!(decoded("YR=="), "a", "left-over bits are ignored");

@@ -9,7 +9,7 @@ mod words;
 
 pub use actor::Actor;
 pub use name::{InvalidName, Name, Region};
-pub use network::Subnet;
+pub use network::{AddressRange, InvalidSubnet, Subnet, canonical_ip};
 pub use secret::{NotUtf8, Secret, SecretRef};
 pub use time::Timestamp;
 pub use words::{Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Phase, SyncStatus};

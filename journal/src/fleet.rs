@@ -1,0 +1,334 @@
+//! The fleet: commands that touch more than one stream, and how a subcloud is found.
+//!
+//! A name is reserved in the directory, then the subcloud's own stream is written, then the directory is told. Each
+//! step can be made again; what a crash leaves half-way is settled by [`Fleet::settle`].
+
+use std::sync::Arc;
+
+use dcm_domain::aggregate::Command;
+use dcm_domain::directory::{
+    ChangeSubnet, ConfirmEntry, ConfirmName, Directory, Entry, MoveToGroup, Rejection as DirectoryRejection,
+    ReleaseEntry, ReleaseName, ReserveEntry, ReserveName,
+};
+use dcm_domain::group::{DEFAULT_GROUP, EnsureDefaultGroup, SubcloudGroup};
+use dcm_domain::subcloud::command::{AbandonCreation, AddSubcloud, DeleteSubcloud, RenameSubcloud};
+use dcm_domain::subcloud::{CreationAbandoned, Rejection, Subcloud, SubcloudEvent};
+use dcm_domain::value::{Name, Region, Subnet, Timestamp};
+use dcm_schemas::StreamId;
+use dcm_schemas::stream::InvalidStreamId;
+use uuid::Uuid;
+
+use crate::repository::{CommandError, Done, Loaded, Meta, Repository, Unavailable};
+use crate::store::Journal;
+
+/// A reservation older than this that was never confirmed belongs to a creation that died, in microseconds.
+const STALE_AFTER: i64 = 60_000_000;
+
+/// How a request names a subcloud (subclouds.md §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// By the small integer id.
+    Id(i64),
+    /// By name.
+    Name(Name),
+    /// By region.
+    Region(Region),
+}
+
+/// Why a command on the fleet was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The directory refused it.
+    #[error(transparent)]
+    Directory(DirectoryRejection),
+    /// The subcloud refused it.
+    #[error(transparent)]
+    Subcloud(Rejection),
+    /// The same command id was used for another request.
+    #[error("this command id was used for another request")]
+    IdReused,
+    /// It could not be decided or written now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<CommandError<Rejection>> for FleetError {
+    fn from(error: CommandError<Rejection>) -> Self {
+        match error {
+            CommandError::Rejected(rejection) => Self::Subcloud(rejection),
+            CommandError::IdReused => Self::IdReused,
+            CommandError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<CommandError<DirectoryRejection>> for FleetError {
+    fn from(error: CommandError<DirectoryRejection>) -> Self {
+        match error {
+            CommandError::Rejected(rejection) => Self::Directory(rejection),
+            CommandError::IdReused => Self::IdReused,
+            CommandError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+/// What must be unique about a subcloud to be.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Uuid of the subcloud and of its stream, drawn by the caller.
+    pub entity: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// Its region.
+    pub region: Region,
+    /// Its management or admin subnet.
+    pub subnet: Subnet,
+    /// Its group, which exists.
+    pub group_id: i64,
+}
+
+/// Subclouds, their directory and groups over one journal.
+pub struct Fleet {
+    subclouds: Repository<Subcloud>,
+    directory: Repository<Directory>,
+    groups: Repository<SubcloudGroup>,
+    directory_stream: StreamId,
+}
+
+impl Fleet {
+    /// A fleet over `journal`.
+    ///
+    /// # Errors
+    /// Never in practice: the directory's stream has a valid name.
+    pub fn new(journal: &Arc<dyn Journal>) -> Result<Self, InvalidStreamId> {
+        Ok(Self {
+            subclouds: Repository::new(Arc::clone(journal)),
+            directory: Repository::new(Arc::clone(journal)),
+            groups: Repository::new(Arc::clone(journal)),
+            directory_stream: Directory::STREAM.parse()?,
+        })
+    }
+
+    /// Makes sure that the `Default` group exists.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the journal is.
+    pub async fn ensure_default_group(&self, meta: &Meta) -> Result<(), Unavailable> {
+        match self.groups.run(&stream::<SubcloudGroup>(DEFAULT_GROUP), &EnsureDefaultGroup, meta).await {
+            Ok(_) | Err(CommandError::IdReused) => Ok(()),
+            Err(CommandError::Unavailable(cause)) => Err(cause),
+            Err(CommandError::Rejected(never)) => match never {},
+        }
+    }
+
+    /// Finds a subcloud; the directory is brought up to date before the answer is "none".
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the directory cannot be read.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Option<Uuid>, Unavailable> {
+        let cached = self.directory.load_cached(&self.directory_stream).await?;
+        if let Some(entity) = find(cached.state.as_deref(), reference)
+            && self.is_still(entity, reference).await?
+        {
+            return Ok(Some(entity));
+        }
+        let fresh = self.directory.load(&self.directory_stream).await?;
+        Ok(find(fresh.state.as_deref(), reference))
+    }
+
+    /// Whether the subcloud, as this process knows it, still goes by the reference.
+    async fn is_still(&self, entity: Uuid, reference: &Reference) -> Result<bool, Unavailable> {
+        let loaded = self.subclouds.load_cached(&stream::<Subcloud>(entity)).await?;
+        Ok(loaded.state.is_some_and(|subcloud| {
+            !subcloud.deleted
+                && match reference {
+                    Reference::Id(id) => subcloud.id == *id,
+                    Reference::Name(name) => subcloud.name == *name,
+                    Reference::Region(region) => subcloud.region == *region,
+                }
+        }))
+    }
+
+    /// The directory, brought up to date.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if it cannot be read.
+    pub async fn directory(&self) -> Result<Arc<Directory>, Unavailable> {
+        Ok(self.directory.load(&self.directory_stream).await?.state.unwrap_or_default())
+    }
+
+    /// A subcloud, brought up to date; its state is `None` if there never was one.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if its stream cannot be read.
+    pub async fn subcloud(&self, entity: Uuid) -> Result<Loaded<Subcloud>, Unavailable> {
+        self.subclouds.load(&stream::<Subcloud>(entity)).await
+    }
+
+    /// A subcloud as it was after the event with `revision`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if its stream cannot be read.
+    pub async fn subcloud_as_of(&self, entity: Uuid, revision: u64) -> Result<Loaded<Subcloud>, Unavailable> {
+        self.subclouds.as_of(&stream::<Subcloud>(entity), revision).await
+    }
+
+    /// Carries out a command on one subcloud. What it changes of group or subnet is told to the directory.
+    ///
+    /// # Errors
+    /// [`FleetError`]; then nothing was changed.
+    pub async fn run<C>(&self, entity: Uuid, command: &C, meta: &Meta) -> Result<Done<Subcloud>, FleetError>
+    where
+        C: Command<Subcloud, Rejection = Rejection>,
+    {
+        let done = self.subclouds.run(&stream::<Subcloud>(entity), command, meta).await?;
+        for event in &done.events {
+            self.follow(entity, event, meta).await?;
+        }
+        Ok(done)
+    }
+
+    async fn follow(&self, entity: Uuid, event: &SubcloudEvent, meta: &Meta) -> Result<(), FleetError> {
+        if let SubcloudEvent::GroupMoved(moved) = event {
+            let command = MoveToGroup { entity, group_id: moved.to };
+            self.tell(&command, "move-to-group", meta).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a subcloud: reserves what must be unique, then starts the stream that `build` makes of the id handed out.
+    ///
+    /// # Errors
+    /// [`FleetError`]; a refused reservation leaves nothing behind.
+    pub async fn add(
+        &self,
+        claim: Claim,
+        meta: &Meta,
+        build: impl FnOnce(i64) -> AddSubcloud + Send,
+    ) -> Result<Done<Subcloud>, FleetError> {
+        let Claim { entity, name, region, subnet, group_id } = claim;
+        let reserve = ReserveEntry { entity, name, region, subnet, group_id };
+        let reserved = self.directory.run(&self.directory_stream, &reserve, &meta.step("reserve")).await?;
+        let id = reserved.loaded.state.and_then(|directory| directory.entry(entity).map(|entry| entry.id));
+        let id = id.ok_or(FleetError::Directory(DirectoryRejection::Unknown))?;
+        let done = self.subclouds.run(&stream::<Subcloud>(entity), &build(id), meta).await?;
+        self.tell(&ConfirmEntry { entity }, "confirm", meta).await?;
+        Ok(done)
+    }
+
+    /// Renames a subcloud: reserves the new name, renames, frees the old name.
+    ///
+    /// # Errors
+    /// [`FleetError`]; then the subcloud keeps its name.
+    pub async fn rename(&self, entity: Uuid, to: Name, meta: &Meta) -> Result<Done<Subcloud>, FleetError> {
+        let reserve = ReserveName { entity, name: to.clone() };
+        self.tell(&reserve, "reserve-name", meta).await?;
+        let renamed = self.subclouds.run(&stream::<Subcloud>(entity), &RenameSubcloud { to }, meta).await;
+        match renamed {
+            Ok(done) => {
+                self.tell(&ConfirmName { entity }, "confirm-name", meta).await?;
+                Ok(done)
+            }
+            Err(CommandError::Rejected(rejection)) => {
+                self.tell(&ReleaseName { entity }, "release-name", meta).await?;
+                Err(FleetError::Subcloud(rejection))
+            }
+            // The outcome is not known: the reservation is settled once it is.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes a subcloud and frees what it held; the answer comes after that, so that the name can be used at once.
+    ///
+    /// # Errors
+    /// [`FleetError`].
+    pub async fn delete(&self, entity: Uuid, meta: &Meta) -> Result<Done<Subcloud>, FleetError> {
+        let done = self.subclouds.run(&stream::<Subcloud>(entity), &DeleteSubcloud, meta).await?;
+        self.tell(&ReleaseEntry { entity }, "release", meta).await?;
+        Ok(done)
+    }
+
+    /// Moves the subcloud's reservation to another subnet.
+    ///
+    /// # Errors
+    /// [`FleetError::Directory`] if it overlaps another subcloud's.
+    pub async fn change_subnet(&self, entity: Uuid, subnet: Subnet, meta: &Meta) -> Result<(), FleetError> {
+        let change = ChangeSubnet { entity, subnet };
+        self.tell(&change, "change-subnet", meta).await?;
+        Ok(())
+    }
+
+    /// Finishes what crashes left half-way in the directory: stale creations are closed and released, renames ended
+    /// one way or the other. Returns how many were settled.
+    ///
+    /// # Errors
+    /// [`FleetError::Unavailable`] if the journal is; what is settled by then stays settled.
+    pub async fn settle(&self, now: Timestamp, meta: &Meta) -> Result<usize, FleetError> {
+        let directory = self.directory().await?;
+        let mut settled = 0;
+        for (entity, entry) in directory.unsettled() {
+            if now.micros().saturating_sub(entry.reserved_at.micros()) >= STALE_AFTER {
+                self.settle_entry(entity, entry, meta).await?;
+                settled += 1;
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Makes the directory agree with one subcloud's own stream, which wins.
+    ///
+    /// # Errors
+    /// [`FleetError::Unavailable`] if the journal is.
+    pub async fn settle_entry(&self, entity: Uuid, entry: &Entry, meta: &Meta) -> Result<(), FleetError> {
+        let meta = Meta { command_id: Uuid::now_v7(), ..meta.clone() };
+        match self.subcloud(entity).await?.state {
+            None => self.abandon(entity, entry, &meta).await,
+            Some(subcloud) if subcloud.deleted => self.tell(&ReleaseEntry { entity }, "release", &meta).await,
+            Some(subcloud) => {
+                self.tell(&ConfirmEntry { entity }, "confirm", &meta).await?;
+                match Some(&subcloud.name) == entry.next_name.as_ref() {
+                    true => self.tell(&ConfirmName { entity }, "confirm-name", &meta).await,
+                    false => self.tell(&ReleaseName { entity }, "release-name", &meta).await,
+                }
+            }
+        }
+    }
+
+    /// Closes the stream of a creation that never began, so that its reservation can be released safely.
+    async fn abandon(&self, entity: Uuid, entry: &Entry, meta: &Meta) -> Result<(), FleetError> {
+        let abandoned = CreationAbandoned {
+            id: entry.id,
+            name: entry.name.clone(),
+            region: entry.region.clone(),
+            reason: "the creation was not finished in time".to_owned(),
+        };
+        match self.subclouds.run(&stream::<Subcloud>(entity), &AbandonCreation { abandoned }, meta).await {
+            Ok(_) => self.tell(&ReleaseEntry { entity }, "release", meta).await,
+            // The creator won after all.
+            Err(CommandError::Rejected(_)) => self.tell(&ConfirmEntry { entity }, "confirm", meta).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn tell<C>(&self, command: &C, step: &str, meta: &Meta) -> Result<(), FleetError>
+    where
+        C: Command<Directory, Rejection = DirectoryRejection>,
+    {
+        self.directory.run(&self.directory_stream, command, &meta.step(step)).await?;
+        Ok(())
+    }
+}
+
+/// The stream of one aggregate.
+fn stream<A: dcm_domain::aggregate::Aggregate>(entity: Uuid) -> StreamId {
+    StreamId::aggregate(A::KIND, entity)
+}
+
+fn find(directory: Option<&Directory>, reference: &Reference) -> Option<Uuid> {
+    let directory = directory?;
+    match reference {
+        Reference::Id(id) => directory.by_id(*id),
+        Reference::Name(name) => directory.by_name(name),
+        Reference::Region(region) => directory.by_region(region),
+    }
+}

@@ -1,0 +1,85 @@
+//! The event registry: which names and versions exist, and how old shapes become current ones.
+//!
+//! Names and versions never change once written. A changed shape is a new version with an upcaster here and an old
+//! event in the corpus.
+
+mod upcast;
+
+use dcm_domain::aggregate::Unfoldable;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::Envelope;
+
+/// Why a stored event cannot be used: commands on its stream and projections stop there, and say so.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Written by a newer program.
+    #[error("event {name} version {version} is not known to this program")]
+    Unknown {
+        /// Event name.
+        name: String,
+        /// Version of its shape.
+        version: u32,
+    },
+    /// The data is not of the shape that name and version promise.
+    #[error("event {name} version {version} is damaged: {cause}")]
+    Damaged {
+        /// Event name.
+        name: String,
+        /// Version of its shape.
+        version: u32,
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
+    /// It cannot follow what came before it in its stream.
+    #[error(transparent)]
+    Unfoldable(#[from] Unfoldable),
+}
+
+/// Name, current version and data of a domain event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    /// Event name.
+    pub name: String,
+    /// Current version of its shape.
+    pub version: u32,
+    /// Its facts.
+    pub data: Value,
+}
+
+/// The version that new events of this name are written with.
+pub fn current_version(name: &str) -> u32 {
+    upcast::STEPS.iter().filter(|step| step.name == name).map(|step| step.from + 1).max().unwrap_or(1)
+}
+
+/// Takes a domain event apart for its envelope.
+///
+/// # Errors
+/// If the event is not tagged with `type` and `data`: a defect of its type.
+pub fn encode<E: Serialize>(event: &E) -> Result<Encoded, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Tagged {
+        r#type: String,
+        data: Value,
+    }
+    let Tagged { r#type: name, data } = serde_json::from_value(serde_json::to_value(event)?)?;
+    Ok(Encoded { version: current_version(&name), name, data })
+}
+
+/// The domain event in an envelope, brought up to the current shape.
+///
+/// # Errors
+/// [`Unreadable`] if the program does not know it, or it is damaged.
+pub fn decode<E: DeserializeOwned>(envelope: &Envelope) -> Result<E, Unreadable> {
+    let (name, version) = (&envelope.r#type, envelope.version);
+    let data = upcast::to_current(name, version, envelope.data.clone())
+        .ok_or_else(|| Unreadable::Unknown { name: name.clone(), version })?;
+    serde_json::from_value(json!({"type": name, "data": data})).map_err(|cause| {
+        // An unknown variant is an event of a newer program; anything else is damage.
+        match cause.to_string().starts_with("unknown variant") {
+            true => Unreadable::Unknown { name: name.clone(), version },
+            false => Unreadable::Damaged { name: name.clone(), version, cause },
+        }
+    })
+}
