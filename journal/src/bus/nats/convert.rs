@@ -1,0 +1,139 @@
+//! Between the types of the port and those of the NATS client.
+
+use std::time::Duration;
+
+use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::context::{PublishError as NatsPublishError, PublishErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::{self, ErrorCode};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::bus::message::is_bus_header;
+use crate::bus::{BusError, Consumer, Message, PublishError, Start, Stream, StreamSettings};
+
+const MESSAGE_ID: &str = "Nats-Msg-Id";
+const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
+
+/// How long the server remembers a consumer without a durable name and without a subscription.
+const EPHEMERAL_LIFE: Duration = Duration::from_secs(30);
+
+pub(super) fn stream_config(stream: Stream, settings: &StreamSettings) -> Config {
+    let retention = settings.retention(stream);
+    Config {
+        name: stream.name().to_owned(),
+        subjects: vec![stream.subjects().to_owned()],
+        retention: if stream.is_work_queue() { RetentionPolicy::WorkQueue } else { RetentionPolicy::Limits },
+        discard: DiscardPolicy::Old,
+        storage: StorageType::File,
+        num_replicas: settings.replicas,
+        max_age: retention.max_age,
+        // JetStream says "no limit" with -1.
+        max_bytes: match retention.max_bytes {
+            0 => -1,
+            bytes => i64::try_from(bytes).unwrap_or(i64::MAX),
+        },
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        max_consumers: -1,
+        max_message_size: -1,
+        duplicate_window: settings.duplicate_window,
+        ..Config::default()
+    }
+}
+
+pub(super) fn consumer_config(consumer: &Consumer) -> pull::Config {
+    pull::Config {
+        durable_name: consumer.durable.clone(),
+        deliver_policy: match consumer.start {
+            Start::New => DeliverPolicy::New,
+            Start::All => DeliverPolicy::All,
+            Start::AfterSequence(sequence) => {
+                DeliverPolicy::ByStartSequence { start_sequence: sequence.saturating_add(1) }
+            }
+        },
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: consumer.wait(1),
+        max_deliver: consumer.max_deliver.map_or(-1, i64::from),
+        filter_subjects: consumer.filters.clone(),
+        backoff: consumer.backoff.clone(),
+        inactive_threshold: if consumer.durable.is_some() { Duration::ZERO } else { EPHEMERAL_LIFE },
+        ..pull::Config::default()
+    }
+}
+
+/// The headers of a message that was checked, with those the bus adds.
+pub(super) fn headers(
+    stream: Stream,
+    message: &Message,
+    expected_last: Option<u64>,
+) -> Result<HeaderMap, PublishError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in &message.headers {
+        let invalid = |reason: String| PublishError::Invalid { reason };
+        let name: HeaderName = name.parse().map_err(|_| invalid(format!("header name {name:?}")))?;
+        let value: HeaderValue = value.parse().map_err(|_| invalid(format!("header value of {name:?}")))?;
+        map.insert(name, value);
+    }
+    map.insert(MESSAGE_ID, message.id.to_string());
+    map.insert(EXPECTED_STREAM, stream.name());
+    if let Some(sequence) = expected_last {
+        map.insert(EXPECTED_LAST_SEQUENCE, sequence.to_string());
+    }
+    Ok(map)
+}
+
+/// The message as stored. Errors: it has no id of ours, so none of us wrote it.
+pub(super) fn message(subject: &str, map: &HeaderMap, payload: Bytes) -> Result<Message, String> {
+    let id = map.get(MESSAGE_ID).and_then(|id| Uuid::parse_str(id.as_str()).ok());
+    let id = id.ok_or_else(|| format!("a message on {subject} has no UUID as {MESSAGE_ID}"))?;
+    let headers = map
+        .iter()
+        .filter(|(name, _)| !is_bus_header(&name.to_string()))
+        .filter_map(|(name, values)| values.last().map(|value| (name.to_string(), value.to_string())))
+        .collect();
+    Ok(Message { subject: subject.to_owned(), id, headers, payload }.with_sorted_headers())
+}
+
+/// Tells a refusal for good from one that may pass. A stream that is missing may be created by its writer.
+pub(super) fn refusal(error: &jetstream::Error) -> BusError {
+    let passes = [ErrorCode::STREAM_NOT_FOUND, ErrorCode::CONSUMER_NOT_FOUND].contains(&error.error_code());
+    if passes || error.code() >= 500 { BusError::unavailable(error) } else { BusError::invalid(error) }
+}
+
+/// Why a publish was not acknowledged as stored.
+pub(super) fn publish_error(stream: Stream, error: &NatsPublishError) -> PublishError {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
+    match (error.kind(), cause) {
+        (PublishErrorKind::WrongLastSequence, Some(cause)) => match fence(&cause.to_string()) {
+            Some(last) => PublishError::Fenced { last },
+            None => PublishError::Unavailable { reason: cause.to_string() },
+        },
+        (PublishErrorKind::StreamNotFound, _) => {
+            PublishError::Unavailable { reason: format!("there is no stream {}", stream.name()) }
+        }
+        (PublishErrorKind::MaxPayloadExceeded, _) => PublishError::Invalid { reason: error.to_string() },
+        (PublishErrorKind::Other, Some(cause)) => refusal(cause).into(),
+        _ => PublishError::Unavailable { reason: error.to_string() },
+    }
+}
+
+/// The sequence in `wrong last sequence: N (...)`.
+fn fence(description: &str) -> Option<u64> {
+    let (_, rest) = description.split_once("wrong last sequence: ")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| rest.get(..end).unwrap_or(rest));
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fence_is_read_from_the_servers_text() {
+        assert_eq!(fence("wrong last sequence: 12 (code 400, error code 10071)"), Some(12));
+        assert_eq!(fence("wrong last sequence"), None);
+    }
+}
