@@ -1,1 +1,4 @@
 //!
+
+pub mod certmon;
+pub mod demo;
