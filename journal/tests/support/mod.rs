@@ -1,0 +1,3 @@
+//! Servers that the suites own.
+
+pub mod postgres;
