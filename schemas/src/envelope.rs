@@ -137,7 +137,7 @@ impl Envelope {
     pub fn verify(previous_hash: Option<&str>, stored_body: &str) -> Result<(), BrokenChain> {
         let value: Value = serde_json::from_str(stored_body).map_err(|_| BrokenChain::NotAnObject)?;
         // Catches what equal values hide: escapes, exponents, white space, doubled keys.
-        if value.to_string() != stored_body {
+        if !serde_json::to_string(&value).is_ok_and(|rendered| rendered == stored_body) {
             return Err(BrokenChain::Rewritten);
         }
         let Value::Object(mut event) = value else { return Err(BrokenChain::NotAnObject) };

@@ -51,7 +51,8 @@ pub struct Appended {
     pub revision: u64,
 }
 
-/// Why an append was not confirmed. All but [`Unavailable`](Self::Unavailable) mean that nothing was written.
+/// Why an append was not confirmed. All but [`Unavailable`](Self::Unavailable) and [`Corrupt`](Self::Corrupt) mean that nothing
+/// was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The stream is not as expected: reload, decide again.
