@@ -2,6 +2,7 @@
 
 pub mod bus;
 pub mod fleet;
+pub mod lease;
 pub mod repository;
 mod sql;
 pub mod store;

@@ -156,8 +156,9 @@ pub enum OpenError {
 
 /// Opens the vault at `url`: `embedded:` is `vault.db` under `data_dir`, `postgres://…` a server.
 ///
-/// `key_file` may be left out with `embedded:` only; it is then `vault.key` under `data_dir`. With `embedded:` a missing key file is
-/// created for a new vault, and only for a new one. A key that does not open the vault's check entry is refused.
+/// `key_file` may be left out with `embedded:` only; it is then `vault.key` under `data_dir`. With `embedded:` a
+/// missing key file is created for a new vault, and only for a new one. A key that does not open the check entry is
+/// refused.
 pub async fn open(url: &str, data_dir: &Path, key_file: Option<&Path>) -> Result<Arc<dyn Vault>, OpenError> {
     let vault = store::SqlVault::open(url, data_dir, key_file).await?;
     Ok(Arc::new(vault))
