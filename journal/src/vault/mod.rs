@@ -5,6 +5,7 @@
 //! of their own and not in the journal (design.md §5). Back up the journal first, then the vault, and keep the key
 //! file apart from both.
 
+mod check;
 mod key;
 mod store;
 mod sweep;
