@@ -1,1 +1,3 @@
-//!
+//! The REST API: transport, resources and documents.
+
+pub mod transport;

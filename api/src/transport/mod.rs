@@ -1,0 +1,89 @@
+//! What every request passes before and after its handler: identity of the request, tracing, limits, negotiation,
+//! route lookup, authentication, and errors in the forms of the contract.
+//!
+//! Handlers return [`ApiError`] and read [`Form`] or [`JsonObject`]; [`wrap`] puts the layers around them.
+
+mod error;
+mod form;
+mod identity;
+mod limits;
+mod negotiation;
+mod render;
+mod request_id;
+mod routing;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::{DefaultOnResponse, TraceLayer};
+
+pub use error::ApiError;
+pub use form::{Encoding, Form, FormLimits, JsonObject, Part, yaml_bool};
+pub use identity::{Authentication, Caller};
+pub use limits::Limits;
+pub use negotiation::{Accept, ErrorForm};
+pub use request_id::{REQUEST_ID, RequestId, Traceparent};
+pub use routing::alternatives;
+
+/// The routes of the program, each group under the layers it needs.
+#[derive(Debug, Default)]
+pub struct Routes {
+    /// The contract's resources and the extensions on them, with their full paths (`/v1.0/subclouds/{subcloud}`):
+    /// limited, negotiated, authenticated. Verbs are routes of their own, so that an unknown verb is an unknown path.
+    pub contract: Router,
+    /// Health, metrics and documents: answered to anyone, also under load.
+    pub open: Router,
+}
+
+/// How the transport is set up.
+#[derive(Clone, Debug, Default)]
+pub struct TransportSettings {
+    /// What one request may cost.
+    pub limits: Limits,
+    /// How callers are identified.
+    pub authentication: Authentication,
+}
+
+/// Puts the layers of design §9 around `routes`; the result is ready to serve.
+///
+/// Outermost first: request id, tracing, error rendering, panics, limits, route lookup (404 before anything about the
+/// caller is asked), negotiation (406), authentication (401), handler. A method that a known path does not have is
+/// answered 405 with `Allow`, to identified callers. What has to see 401 and 404 too (access.md §10) goes around the
+/// route lookup, beside the limits.
+pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
+    let TransportSettings { limits, authentication } = settings;
+    let contract = ServiceBuilder::new()
+        .layer(from_fn_with_state(limits::Gate::new(limits), limits::bound_work))
+        .layer(from_fn(routing::canonical_path))
+        .service(lookup(routes.contract, authentication));
+    routes
+        .open
+        .method_not_allowed_fallback(routing::unsupported_method)
+        .fallback_service(contract)
+        .layer(from_fn_with_state(limits, limits::bound_head))
+        .layer(CatchPanicLayer::custom(limits::answer_panic))
+        .layer(from_fn(render::render_errors))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(request_id::request_span)
+                .on_response(DefaultOnResponse::new().level(tracing::Level::INFO)),
+        )
+        .layer(from_fn(request_id::identify_request))
+}
+
+/// The contract's routes with what only happens on a known path.
+fn lookup(contract: Router, authentication: Authentication) -> Router {
+    let root = routing::root();
+    if !contract.has_routes() {
+        return routing::with_json_suffix(root);
+    }
+    // The refusal of a method is set first, so that the layers below cover it too.
+    let known = contract
+        .method_not_allowed_fallback(routing::unsupported_method)
+        .route_layer(from_fn_with_state(authentication, identity::authenticate))
+        .route_layer(from_fn(negotiation::require_json));
+    routing::with_json_suffix(known.merge(root))
+}

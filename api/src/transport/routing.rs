@@ -1,0 +1,177 @@
+//! Paths as the contract reads them (access.md §8, decisions.md "Path suffixes").
+
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Uri, header};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::error::ApiError;
+use super::negotiation::require_json;
+
+/// The version segment that routes are written with.
+const VERSION: &str = "v1.0";
+const SUFFIX: &str = ".json";
+
+/// The names a reference in the **last** path segment may mean, in the order to try them: as it stands, then without
+/// `.json` (decisions.md "Path suffixes"). No other ending has a meaning.
+pub fn alternatives(reference: &str) -> impl Iterator<Item = &str> {
+    let stripped = reference.strip_suffix(SUFFIX).filter(|name| !name.is_empty());
+    [Some(reference), stripped].into_iter().flatten()
+}
+
+/// Layer before route lookup: refuses paths no name can match and brings the rest into the routes' spelling.
+///
+/// 404 for bytes that are not UTF-8 and for control characters, which no name has. A version segment whose second
+/// character is `1` and whose last is `0` becomes `v1.0`; one trailing slash is dropped.
+pub async fn canonical_path(mut request: Request, next: Next) -> Result<Response, ApiError> {
+    if let Some(path) = canonical(request.uri().path())? {
+        *request.uri_mut() = with_path(request.uri(), &path)?;
+    }
+    Ok(next.run(request).await)
+}
+
+/// The path in the routes' spelling; `None` if it is in it already.
+fn canonical(path: &str) -> Result<Option<String>, ApiError> {
+    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| ApiError::unknown_path())?;
+    if decoded.chars().any(char::is_control) {
+        return Err(ApiError::unknown_path());
+    }
+    let Some((version, rest)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        return Ok(None);
+    };
+    if !is_version(version) {
+        return Ok(None);
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let canonical = format!("/{VERSION}/{rest}");
+    Ok((canonical != path).then_some(canonical))
+}
+
+fn is_version(segment: &str) -> bool {
+    segment.chars().nth(1) == Some('1') && segment.ends_with('0')
+}
+
+fn with_path(uri: &Uri, path: &str) -> Result<Uri, ApiError> {
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let target: PathAndQuery = target.parse().map_err(|_| ApiError::unknown_path())?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).map_err(|_| ApiError::unknown_path())
+}
+
+/// `routes`, and for paths that match none of them `routes` once more without `.json` at the end; then 404.
+pub fn with_json_suffix(routes: Router) -> Router {
+    let bare = routes.clone().fallback(unknown_path);
+    routes.fallback(move |request| without_suffix(bare.clone(), request))
+}
+
+async fn without_suffix(routes: Router, mut request: Request) -> Result<Response, ApiError> {
+    let path = request.uri().path().strip_suffix(SUFFIX).filter(|path| !path.ends_with('/'));
+    let path = path.ok_or_else(ApiError::unknown_path)?;
+    *request.uri_mut() = with_path(request.uri(), path)?;
+    let Ok(response) = routes.oneshot(request).await;
+    Ok(response)
+}
+
+/// 404 for a path that no route has.
+pub async fn unknown_path() -> ApiError {
+    ApiError::unknown_path()
+}
+
+/// 405 for a method that a known path does not have; the router adds `Allow`.
+pub async fn unsupported_method() -> ApiError {
+    ApiError::bare(http::StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// `GET /`: the version document (access.md §8); no identity is asked for.
+pub fn root() -> Router {
+    let document = get(versions).options(versions).layer(from_fn(require_json));
+    Router::new().route("/", document.head(refuse_on_root).fallback(refuse_on_root))
+}
+
+async fn refuse_on_root() -> Response {
+    ApiError::method_not_allowed("GET, OPTIONS").into_response()
+}
+
+async fn versions(uri: Uri, headers: HeaderMap) -> Json<Value> {
+    let base = application_url(&uri, &headers);
+    Json(json!({"versions": [{
+        "status": "CURRENT",
+        "links": [{"rel": "self", "href": format!("{base}/{VERSION}/")}],
+        "id": VERSION,
+        "updated": "2017-10-2",
+    }]}))
+}
+
+/// Where the client found the service: its `Host` header, if that is a well-formed authority.
+fn application_url(uri: &Uri, headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let authority = host.as_ref().or(uri.authority()).map_or("localhost", Authority::as_str);
+    format!("http://{authority}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_literal_name_comes_first() {
+        let names = |reference| alternatives(reference).collect::<Vec<_>>();
+        assert_eq!(names("Default"), ["Default"]);
+        assert_eq!(names("Default.json"), ["Default.json", "Default"]);
+        assert_eq!(names("Default.txt"), ["Default.txt"]);
+        assert_eq!(names("a.json.json"), ["a.json.json", "a.json"]);
+        assert_eq!(names(".json"), [".json"]);
+    }
+
+    #[test]
+    fn spellings_of_the_version() {
+        let spelled = |path: &str| canonical(path).unwrap().unwrap_or_else(|| path.to_owned());
+        for path in ["/v1.0/subclouds", "/x1.0/subclouds", "/v10/subclouds", "/v1.0/subclouds/"] {
+            assert_eq!(spelled(path), "/v1.0/subclouds");
+        }
+        for path in
+            ["/", "/v1.0", "//", "/v", "/v1.1/subclouds", "/v2.0/subclouds/", "/1/a", "/é/a", "/healthz/"]
+        {
+            assert_eq!(spelled(path), path);
+        }
+        assert_eq!(spelled("/v1.0/"), "/v1.0/");
+        assert_eq!(spelled("/v1.0/subclouds//"), "/v1.0/subclouds/");
+    }
+
+    #[test]
+    fn bytes_no_name_has_are_unknown_paths() {
+        for path in ["/v1.0/subclouds/%ff", "/v1.0/subclouds/%00", "/v1.0/subclouds/a%0ab", "/%c3%28/x"] {
+            assert_eq!(canonical(path), Err(ApiError::unknown_path()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_no_authority_is_not_echoed() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(application_url(&Uri::from_static("/"), &headers), "http://localhost");
+        headers.insert(header::HOST, "a b<script>".parse().unwrap());
+        assert_eq!(application_url(&Uri::from_static("/"), &headers), "http://localhost");
+        headers.insert(header::HOST, "dc.example:8119".parse().unwrap());
+        assert_eq!(application_url(&Uri::from_static("/"), &headers), "http://dc.example:8119");
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_spelled_or_refused_and_spelling_is_stable(path in "/[ -~é]{0,60}") {
+            if let Ok(Some(once)) = canonical(&path) && !once.ends_with('/') {
+                prop_assert_eq!(canonical(&once), Ok(None));
+            }
+        }
+    }
+}
