@@ -404,7 +404,7 @@ on_both_engines!(
     several_processes_share_it,
 );
 
-/// Every kind of call says `Unavailable`, soon.
+/// A write says `Unavailable`, soon.
 async fn expect_unavailable(vault: &dyn Vault, owner: Uuid) {
     let begun = Instant::now();
     let put = vault.put(owner, "p", secret("x")).await;
