@@ -85,7 +85,8 @@ pub trait Bus: Send + Sync + 'static {
         Ok(tail.message.map(|message| Last { sequence: tail.sequence, message }))
     }
 
-    /// Stores a message and returns once the bus has it. With `expected_last`, only if the stream ends there.
+    /// Stores a message and returns once the bus has it. With `expected_last`, only if the stream ends there. This is
+    /// asked before the message id: a repeated message with a stale expectation is fenced, not a duplicate.
     async fn publish(
         &self,
         stream: Stream,
@@ -94,7 +95,7 @@ pub trait Bus: Send + Sync + 'static {
     ) -> Result<Published, PublishError>;
 
     /// Stores messages in order without waiting for each: the first if the stream ends at `first_expected_last`, each
-    /// further one if it ends at its predecessor. Returns one answer per message.
+    /// further one if it ends with its predecessor. Returns one answer per message.
     async fn publish_batch(
         &self,
         stream: Stream,

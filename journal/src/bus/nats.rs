@@ -28,6 +28,7 @@ use super::{
     BatchError, Bus, BusError, Consumer, Message, PublishError, Published, Signal, Signals, Stream,
     StreamSettings, Subscription, Tail, check_signal, subject,
 };
+use convert::Expected;
 use link::Link;
 pub use url::NatsUrl;
 
@@ -72,7 +73,7 @@ pub struct NatsBus {
 
 impl NatsBus {
     /// Starts connecting and returns without waiting for the server; until it is there, calls answer `Unavailable`.
-    /// Errors: `Invalid` when a file named by the URL cannot be read.
+    /// Errors: `Invalid` when a file named by the URL cannot be read. TLS uses the process's rustls provider.
     pub async fn connect(url: &NatsUrl, settings: NatsSettings) -> Result<Self, BusError> {
         let longest = PULL_EXPIRY / 2;
         if settings.idle_heartbeat.is_zero() || settings.idle_heartbeat > longest {
@@ -126,10 +127,10 @@ impl NatsBus {
         &self,
         stream: Stream,
         message: Message,
-        expected_last: Option<u64>,
+        expected: Expected,
     ) -> Result<PublishAckFuture, PublishError> {
         message.check(stream).map_err(|reason| PublishError::Invalid { reason })?;
-        let headers = convert::headers(stream, &message, expected_last)?;
+        let headers = convert::headers(stream, &message, expected)?;
         let publish = PublishMessage::build().headers(headers).payload(message.payload);
         let sent = self.context.send_publish(message.subject, publish);
         self.link.within(SEND_LIMIT, sent).await?.map_err(|error| convert::publish_error(stream, &error))
@@ -203,7 +204,7 @@ impl Bus for NatsBus {
         message: Message,
         expected_last: Option<u64>,
     ) -> Result<Published, PublishError> {
-        let ack = self.send(stream, message, expected_last).await?;
+        let ack = self.send(stream, message, Expected { sequence: expected_last, id: None }).await?;
         self.stored(stream, ack).await
     }
 
@@ -216,6 +217,9 @@ impl Bus for NatsBus {
         let mut stored = Vec::with_capacity(messages.len());
         let mut in_flight = VecDeque::with_capacity(MAX_IN_FLIGHT.min(messages.len()));
         let mut unsent = None;
+        // A sequence alone does not chain the batch: after a refused message, a later one whose number happens to fit
+        // would be stored out of order. So each also expects its predecessor's id.
+        let mut predecessor = None;
         for (expected_last, message) in (first_expected_last..).zip(messages) {
             if in_flight.len() >= MAX_IN_FLIGHT
                 && let Some(ack) = in_flight.pop_front()
@@ -225,7 +229,8 @@ impl Bus for NatsBus {
                     Err(source) => return Err(BatchError { stored, source }),
                 }
             }
-            match self.send(stream, message, Some(expected_last)).await {
+            let expected = Expected { sequence: Some(expected_last), id: predecessor.replace(message.id) };
+            match self.send(stream, message, expected).await {
                 Ok(ack) => in_flight.push_back(ack),
                 Err(error) => {
                     unsent = Some(error);

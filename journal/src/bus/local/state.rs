@@ -85,11 +85,11 @@ impl StreamState {
         now: Instant,
     ) -> Result<Published, PublishError> {
         self.forget_old_ids(now);
-        if let Some(&sequence) = self.ids.get(&message.id) {
-            return Ok(Published { sequence, duplicate: true });
-        }
         if expected_last.is_some_and(|expected| expected != self.last_sequence) {
             return Err(PublishError::Fenced { last: self.last_sequence });
+        }
+        if let Some(&sequence) = self.ids.get(&message.id) {
+            return Ok(Published { sequence, duplicate: true });
         }
         self.last_sequence += 1;
         self.ids.insert(message.id, self.last_sequence);

@@ -16,6 +16,16 @@ use crate::bus::{BusError, Consumer, Message, PublishError, Start, Stream, Strea
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
+const EXPECTED_LAST_ID: &str = "Nats-Expected-Last-Msg-Id";
+
+/// Where a stream must end for a message to be stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Expected {
+    /// The last sequence.
+    pub(super) sequence: Option<u64>,
+    /// The id of the last message.
+    pub(super) id: Option<Uuid>,
+}
 
 /// How long the server remembers a consumer without a durable name and without a subscription.
 const EPHEMERAL_LIFE: Duration = Duration::from_secs(30);
@@ -68,7 +78,7 @@ pub(super) fn consumer_config(consumer: &Consumer) -> pull::Config {
 pub(super) fn headers(
     stream: Stream,
     message: &Message,
-    expected_last: Option<u64>,
+    expected: Expected,
 ) -> Result<HeaderMap, PublishError> {
     let mut map = HeaderMap::new();
     for (name, value) in &message.headers {
@@ -79,8 +89,11 @@ pub(super) fn headers(
     }
     map.insert(MESSAGE_ID, message.id.to_string());
     map.insert(EXPECTED_STREAM, stream.name());
-    if let Some(sequence) = expected_last {
+    if let Some(sequence) = expected.sequence {
         map.insert(EXPECTED_LAST_SEQUENCE, sequence.to_string());
+    }
+    if let Some(id) = expected.id {
+        map.insert(EXPECTED_LAST_ID, id.to_string());
     }
     Ok(map)
 }
@@ -91,7 +104,7 @@ pub(super) fn message(subject: &str, map: &HeaderMap, payload: Bytes) -> Result<
     let id = id.ok_or_else(|| format!("a message on {subject} has no UUID as {MESSAGE_ID}"))?;
     let headers = map
         .iter()
-        .filter(|(name, _)| !is_bus_header(&name.to_string()))
+        .filter(|(name, _)| !is_bus_header(name.as_ref()))
         .filter_map(|(name, values)| values.last().map(|value| (name.to_string(), value.to_string())))
         .collect();
     Ok(Message { subject: subject.to_owned(), id, headers, payload }.with_sorted_headers())

@@ -38,10 +38,7 @@ impl Link {
             .name("dcm")
             .retry_on_initial_connect()
             .ping_interval(PING_INTERVAL)
-            .reconnect_delay_callback(|attempts| {
-                let doubled = 100_u64.saturating_mul(1 << attempts.min(10));
-                Duration::from_millis(doubled).min(LONGEST_RECONNECT_PAUSE)
-            })
+            .reconnect_delay_callback(pause)
             .event_callback(move |event| {
                 let seen = Arc::clone(&seen);
                 async move { seen.note(event) }
@@ -83,14 +80,22 @@ impl Link {
     }
 }
 
+/// The pause before the given attempt to connect, from 1: none, then doubling.
+fn pause(attempt: usize) -> Duration {
+    match attempt {
+        0 | 1 => Duration::ZERO,
+        _ => Duration::from_millis(50 << attempt.min(10)).min(LONGEST_RECONNECT_PAUSE),
+    }
+}
+
 impl Watcher {
     fn note(&self, event: Event) {
         let mut last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Connected => *last_error = None,
             Event::Disconnected | Event::Closed => self.losses.send_modify(|losses| *losses += 1),
-            Event::ServerError(error) => *last_error = Some(error.to_string()),
-            Event::ClientError(error) => *last_error = Some(error.to_string()),
+            Event::ServerError(error) => *last_error = Some(format!("server error: {error}")),
+            Event::ClientError(error) => *last_error = Some(format!("client error: {error}")),
             Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}
         }
     }
