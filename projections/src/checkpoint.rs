@@ -1,0 +1,133 @@
+//! Checkpoints: how far each version of each read model has folded the journal.
+
+use dcm_domain::value::Timestamp;
+use dcm_schemas::JournalId;
+use sqlx::AnyPool;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+/// The tables that say what is read and how far it is.
+pub(crate) const TABLES: &[&str] = &[
+    "create table if not exists read_model (
+        name text primary key,
+        active_version bigint not null,
+        previous_version bigint
+    )",
+    "create table if not exists projection_checkpoint (
+        name text not null,
+        version bigint not null,
+        journal text not null,
+        position bigint not null,
+        epoch bigint not null,
+        event_time bigint,
+        primary key (name, version)
+    )",
+];
+
+/// Where one version of a read model is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Checkpoint {
+    /// Version of the tables.
+    pub version: i64,
+    /// Order of the last folded event in its journal; 0 before the first.
+    pub position: u64,
+    /// When that event was recorded.
+    pub event_time: Option<Timestamp>,
+}
+
+/// Makes a version known, at the start of the journal, unless it is.
+pub(crate) async fn register(
+    connection: &mut AnyConnection,
+    name: &str,
+    version: i64,
+    journal: JournalId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into read_model (name, active_version, previous_version) values ($1, $2, null)
+         on conflict (name) do nothing",
+    )
+    .bind(name.to_owned())
+    .bind(version)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "insert into projection_checkpoint (name, version, journal, position, epoch, event_time)
+         values ($1, $2, $3, 0, 0, null) on conflict (name, version) do nothing",
+    )
+    .bind(name.to_owned())
+    .bind(version)
+    .bind(journal.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Every version's checkpoint.
+pub(crate) async fn of(pool: &AnyPool, name: &str) -> Result<Vec<Checkpoint>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select version, position, event_time from projection_checkpoint where name = $1 order by version",
+    )
+    .bind(name.to_owned())
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &AnyRow) -> Result<Checkpoint, sqlx::Error> {
+    Ok(Checkpoint {
+        version: row.try_get(0)?,
+        position: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
+        event_time: row.try_get::<Option<i64>, _>(2)?.map(Timestamp::from_micros),
+    })
+}
+
+/// The journal and position one version is at; `None` if there is no such version.
+pub(crate) async fn position(
+    connection: &mut AnyConnection,
+    name: &str,
+    version: i64,
+) -> Result<Option<(String, u64)>, sqlx::Error> {
+    let row =
+        sqlx::query("select journal, position from projection_checkpoint where name = $1 and version = $2")
+            .bind(name.to_owned())
+            .bind(version)
+            .fetch_optional(connection)
+            .await?;
+    row.map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)))).transpose()
+}
+
+/// One step of one checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Advance {
+    pub from: u64,
+    pub to: u64,
+    pub epoch: i64,
+    pub event_time: Timestamp,
+}
+
+/// Moves a checkpoint, if nobody else has and no later epoch holds it. False if it was not moved: the caller is fenced.
+pub(crate) async fn advance(
+    connection: &mut AnyConnection,
+    name: &str,
+    version: i64,
+    step: Advance,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "update projection_checkpoint set position = $1, epoch = $2, event_time = $3
+         where name = $4 and version = $5 and position = $6 and epoch <= $2",
+    )
+    .bind(signed(step.to))
+    .bind(step.epoch)
+    .bind(step.event_time.micros())
+    .bind(name.to_owned())
+    .bind(version)
+    .bind(signed(step.from))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// An order as the databases hold it.
+pub(crate) fn signed(order: u64) -> i64 {
+    i64::try_from(order).unwrap_or(i64::MAX)
+}

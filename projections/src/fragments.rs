@@ -1,0 +1,111 @@
+//! What a list shows for each subcloud, kept rendered in memory.
+//!
+//! Every list first asks one indexed query for what changed since the last one, then joins the pieces; the joined
+//! body is kept until something changes.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use dcm_domain::value::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::subclouds::{Changes, SubcloudRow, Subclouds};
+
+/// Rendered rows of all subclouds, by id.
+pub struct Fragments {
+    subclouds: Subclouds,
+    render: fn(&SubcloudRow) -> Vec<u8>,
+    head: &'static [u8],
+    tail: &'static [u8],
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    version: i64,
+    position: u64,
+    event_time: Option<Timestamp>,
+    pieces: BTreeMap<i64, Bytes>,
+    joined: Option<Bytes>,
+}
+
+/// A list, and where it was read.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The whole body.
+    pub body: Bytes,
+    /// Position of the read model.
+    pub position: u64,
+    /// When the last event folded there was recorded.
+    pub event_time: Option<Timestamp>,
+}
+
+impl Fragments {
+    /// A list of what `render` makes of each row, separated by commas, between `head` and `tail`.
+    pub fn new(
+        subclouds: Subclouds,
+        head: &'static [u8],
+        tail: &'static [u8],
+        render: fn(&SubcloudRow) -> Vec<u8>,
+    ) -> Self {
+        Self { subclouds, render, head, tail, cache: Mutex::default() }
+    }
+
+    /// The list as the read model has it now.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list(&self) -> Result<Snapshot, sqlx::Error> {
+        let (version, position) = {
+            let cache = self.cache.lock().await;
+            (cache.version, cache.position)
+        };
+        let changes = self.subclouds.changes(version, position).await?;
+        let mut cache = self.cache.lock().await;
+        self.take_in(&mut cache, changes, (version, position));
+        let joined = cache.joined.take().unwrap_or_else(|| join(self.head, &cache.pieces, self.tail));
+        let body = cache.joined.insert(joined).clone();
+        Ok(Snapshot { body, position: cache.position, event_time: cache.event_time })
+    }
+
+    /// Changes that another list has taken in meanwhile are not taken back.
+    fn take_in(&self, cache: &mut Cache, changes: Changes, asked: (i64, u64)) {
+        let overtaken = (cache.version, cache.position) != asked
+            && cache.version >= changes.version
+            && cache.position >= changes.position;
+        if overtaken {
+            return;
+        }
+        if cache.version != changes.version {
+            cache.pieces.clear();
+            cache.joined = None;
+        }
+        for row in &changes.rows {
+            let piece = Bytes::from((self.render)(row));
+            let changed = match row.subcloud.deleted {
+                true => cache.pieces.remove(&row.subcloud.id).is_some(),
+                false => cache.pieces.insert(row.subcloud.id, piece.clone()) != Some(piece),
+            };
+            if changed {
+                cache.joined = None;
+            }
+        }
+        cache.version = changes.version;
+        cache.position = changes.position;
+        cache.event_time = changes.event_time;
+    }
+}
+
+fn join(head: &[u8], pieces: &BTreeMap<i64, Bytes>, tail: &[u8]) -> Bytes {
+    let length = pieces.values().map(|piece| piece.len() + 1).sum::<usize>();
+    let mut body = BytesMut::with_capacity(head.len() + length + tail.len());
+    body.extend_from_slice(head);
+    for (index, piece) in pieces.values().enumerate() {
+        if index > 0 {
+            body.extend_from_slice(b",");
+        }
+        body.extend_from_slice(piece);
+    }
+    body.extend_from_slice(tail);
+    body.freeze()
+}

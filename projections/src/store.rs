@@ -1,0 +1,201 @@
+//! Opening the read models: one pool, SQLite or PostgreSQL, one SQL text.
+
+use std::path::Path;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use dcm_schemas::JournalId;
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr, SqlStr};
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::groups::Groups;
+use crate::history::History;
+use crate::progress::Progress;
+use crate::projection::Projection;
+use crate::subclouds::Subclouds;
+
+/// How long a query may wait for a connection before the read models count as unavailable.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Readers at once.
+const READERS: u32 = 8;
+/// Serialises schema changes on PostgreSQL.
+const SCHEMA_LOCK: i64 = 0x64_63_6d_5f_70_72_6a;
+
+/// Why the read models cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Neither `embedded:` nor `postgres://…`.
+    #[error("unknown read-model URL; expected `embedded:` or `postgres://…`")]
+    UnknownUrl,
+    /// The directory of the embedded file cannot be made.
+    #[error("cannot create the directory of the read models: {0}")]
+    NoDirectory(#[from] std::io::Error),
+    /// The database failed.
+    #[error("the read models cannot be opened: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The read models of one journal.
+pub struct ReadModels {
+    pub(crate) reads: AnyPool,
+    pub(crate) writes: AnyPool,
+    pub(crate) embedded: bool,
+    pub(crate) journal: JournalId,
+    progress: Progress,
+}
+
+/// How far one read model is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ReadModelStatus {
+    /// Its name.
+    pub name: String,
+    /// The version that is read.
+    pub active_version: i64,
+    /// The version before it, if it can be rolled back to.
+    pub previous_version: Option<i64>,
+    /// Where each version is.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+impl ReadModels {
+    /// Opens `embedded:` as a file in `data_dir`, or the database at `postgres://…`, and creates what is missing.
+    ///
+    /// # Errors
+    /// [`OpenError`]; never shows the URL.
+    pub async fn open(url: &str, data_dir: &Path, journal: JournalId) -> Result<Arc<Self>, OpenError> {
+        install_drivers();
+        let (reads, writes, embedded) = match url.split_once(':') {
+            Some(("embedded", _)) => {
+                std::fs::create_dir_all(data_dir)?;
+                let file = data_dir.join("read-models.db");
+                let url = format!("sqlite://{}?mode=rwc", file.display());
+                // SQLite has one writer; more than one connection for it would only wait for each other.
+                (pool(&url, READERS, true).await?, pool(&url, 1, true).await?, true)
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                (pool(url, READERS, false).await?, pool(url, 2, false).await?, false)
+            }
+            _ => return Err(OpenError::UnknownUrl),
+        };
+        let progress = Progress::new(reads.clone());
+        let models = Self { reads, writes, embedded, journal, progress };
+        models.migrate().await?;
+        Ok(Arc::new(models))
+    }
+
+    /// Every projection there is.
+    pub fn projections() -> [&'static dyn Projection; 3] {
+        [&crate::subclouds::PROJECTION, &crate::groups::PROJECTION, &crate::history::PROJECTION]
+    }
+
+    /// Queries of subclouds.
+    pub fn subclouds(self: &Arc<Self>) -> Subclouds {
+        Subclouds::new(Arc::clone(self))
+    }
+
+    /// Queries of groups.
+    pub fn groups(self: &Arc<Self>) -> Groups {
+        Groups::new(Arc::clone(self))
+    }
+
+    /// Queries of histories.
+    pub fn history(self: &Arc<Self>) -> History {
+        History::new(Arc::clone(self))
+    }
+
+    /// How far the projectors are, and waiting for them.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn health(&self) -> Result<(), sqlx::Error> {
+        self.reads.execute("select 1").await.map(drop)
+    }
+
+    /// How far each read model is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn status(&self) -> Result<Vec<ReadModelStatus>, sqlx::Error> {
+        let mut found = Vec::new();
+        for row in sqlx::query("select name, active_version, previous_version from read_model order by name")
+            .fetch_all(&self.reads)
+            .await?
+        {
+            let name: String = row.try_get(0)?;
+            let checkpoints = checkpoint::of(&self.reads, &name).await?;
+            found.push(ReadModelStatus {
+                name,
+                active_version: row.try_get(1)?,
+                previous_version: row.try_get(2)?,
+                checkpoints,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The version of a read model that is read now, asked inside the query's own transaction.
+    pub(crate) async fn active_version(
+        connection: &mut sqlx::AnyConnection,
+        name: &str,
+    ) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("select active_version from read_model where name = $1")
+            .bind(name.to_owned())
+            .fetch_one(connection)
+            .await
+    }
+
+    async fn migrate(&self) -> Result<(), sqlx::Error> {
+        let mut tx = self.writes.begin().await?;
+        if !self.embedded {
+            sqlx::query("select pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *tx).await?;
+        }
+        for statement in checkpoint::TABLES {
+            sqlx::query(*statement).execute(&mut *tx).await?;
+        }
+        for projection in Self::projections() {
+            for statement in projection.tables(1) {
+                sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+            }
+            checkpoint::register(&mut tx, projection.name(), 1, self.journal).await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// SQL made from constants and version numbers, never from input.
+pub(crate) fn sql(text: String) -> SqlStr {
+    AssertSqlSafe(text).into_sql_str()
+}
+
+fn install_drivers() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(sqlx::any::install_default_drivers);
+}
+
+async fn pool(url: &str, connections: u32, embedded: bool) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if embedded {
+                    // A lost tail is folded again from the journal: rows and checkpoint are lost together.
+                    for pragma in ["busy_timeout = 3000", "journal_mode = wal", "synchronous = normal"] {
+                        connection.execute(sql(format!("pragma {pragma}"))).await?;
+                    }
+                } else {
+                    connection.execute("set statement_timeout = '5s'").await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await
+}

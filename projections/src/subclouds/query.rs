@@ -1,0 +1,192 @@
+//! Queries of subclouds and their runs. Each takes the active version inside its own transaction.
+
+use std::sync::Arc;
+
+use dcm_domain::value::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+use uuid::Uuid;
+
+use super::PROJECTION;
+use super::row::SubcloudRow;
+use crate::checkpoint::signed;
+use crate::groups::AnyQuery;
+use crate::projection::Projection;
+use crate::store::{ReadModels, sql};
+
+/// Queries of subclouds.
+#[derive(Clone)]
+pub struct Subclouds {
+    models: Arc<ReadModels>,
+}
+
+/// What changed after a position.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Version of the read model they were read from.
+    pub version: i64,
+    /// Position they were read at.
+    pub position: u64,
+    /// When the last event folded there was recorded.
+    pub event_time: Option<Timestamp>,
+    /// Rows that changed, deleted ones included.
+    pub rows: Vec<SubcloudRow>,
+}
+
+/// A deployment run, as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// The run.
+    pub run_id: Uuid,
+    /// The subcloud.
+    pub uuid: Uuid,
+    /// When it was requested.
+    pub requested_at: Timestamp,
+    /// The worker that claimed it.
+    pub worker: Option<String>,
+}
+
+impl Subclouds {
+    pub(crate) const fn new(models: Arc<ReadModels>) -> Self {
+        Self { models }
+    }
+
+    /// The subcloud with this id, unless it is deleted.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn by_id(&self, id: i64) -> Result<Option<SubcloudRow>, sqlx::Error> {
+        self.one("id = $1 and deleted = 0", |query| query.bind(id)).await
+    }
+
+    /// The subcloud with this name, unless it is deleted.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn by_name(&self, name: &str) -> Result<Option<SubcloudRow>, sqlx::Error> {
+        let name = name.to_owned();
+        self.one("name = $1 and deleted = 0", |query| query.bind(name)).await
+    }
+
+    /// The subcloud with this region, unless it is deleted.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn by_region(&self, region: &str) -> Result<Option<SubcloudRow>, sqlx::Error> {
+        let region = region.to_owned();
+        self.one("region = $1 and deleted = 0", |query| query.bind(region)).await
+    }
+
+    /// The subcloud with this uuid, deleted or not.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn by_uuid(&self, uuid: Uuid) -> Result<Option<SubcloudRow>, sqlx::Error> {
+        self.one("uuid = $1", |query| query.bind(uuid.to_string())).await
+    }
+
+    /// The subcloud deleted last that had this name at its end.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn deleted_by_name(&self, name: &str) -> Result<Option<SubcloudRow>, sqlx::Error> {
+        let name = name.to_owned();
+        self.one("name = $1 and deleted = 1 order by position desc limit 1", |query| query.bind(name)).await
+    }
+
+    /// The rows that changed after `position`, which was read from `version`. If another version is active by now,
+    /// every row is a change.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn changes(&self, version: i64, position: u64) -> Result<Changes, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let after = if active == version { position } else { 0 };
+        // The checkpoint first: rows that are newer than it are then read again, never missed.
+        let (position, event_time) = place(&mut tx, active).await?;
+        let text = format!("select state from subcloud_v{active} where position > $1");
+        let rows = sqlx::query(sql(text)).bind(signed(after)).fetch_all(&mut *tx).await?;
+        Ok(Changes {
+            version: active,
+            position,
+            event_time,
+            rows: rows.iter().map(row).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Where the read model is, and when the last event it folded was recorded.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn position(&self) -> Result<(u64, Option<Timestamp>), sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        place(&mut tx, active).await
+    }
+
+    /// The runs that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn open_runs(&self, limit: u32) -> Result<Vec<RunRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text = format!(
+            "select run_id, uuid, requested_at, worker from deploy_run_v{active}
+             where finished_at is null order by requested_at limit $1"
+        );
+        let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(RunRow {
+                    run_id: uuid(row, 0)?,
+                    uuid: uuid(row, 1)?,
+                    requested_at: Timestamp::from_micros(row.try_get(2)?),
+                    worker: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Every subcloud that is not deleted, by id.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn all(&self) -> Result<Vec<SubcloudRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text = format!("select state from subcloud_v{active} where deleted = 0 order by id");
+        let rows = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
+        rows.iter().map(row).collect()
+    }
+
+    async fn one(
+        &self,
+        condition: &str,
+        bind: impl FnOnce(AnyQuery<'_>) -> AnyQuery<'_>,
+    ) -> Result<Option<SubcloudRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let query = sqlx::query(sql(format!("select state from subcloud_v{version} where {condition}")));
+        bind(query).fetch_optional(&mut *tx).await?.as_ref().map(row).transpose()
+    }
+}
+
+async fn place(
+    connection: &mut AnyConnection,
+    version: i64,
+) -> Result<(u64, Option<Timestamp>), sqlx::Error> {
+    let text = "select position, event_time from projection_checkpoint where name = $1 and version = $2";
+    let row = sqlx::query(text).bind(PROJECTION.name()).bind(version).fetch_one(connection).await?;
+    let order = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
+    Ok((order, row.try_get::<Option<i64>, _>(1)?.map(Timestamp::from_micros)))
+}
+
+fn row(row: &AnyRow) -> Result<SubcloudRow, sqlx::Error> {
+    serde_json::from_str(&row.try_get::<String, _>(0)?).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+fn uuid(row: &AnyRow, index: usize) -> Result<Uuid, sqlx::Error> {
+    row.try_get::<String, _>(index)?.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
+}

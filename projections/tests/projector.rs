@@ -1,0 +1,236 @@
+//! The projector and its queries, on SQLite and PostgreSQL: one suite for both.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../../journal/tests/store/cluster.rs"]
+mod cluster;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcm_domain::subcloud::command::{
+    AddSubcloud, ReportAvailability, ReportEndpoint, UnmanageSubcloud, add_phases,
+};
+use dcm_domain::subcloud::command::{ChangeDeployStatus, ManageSubcloud};
+use dcm_domain::subcloud::{DeployRunRequested, ManagementNetwork, RunInputs, SubcloudAdded};
+use dcm_domain::value::{Actor, Availability, Endpoint, ManagementState, Name, Region, Subnet, SyncStatus};
+use dcm_journal::fleet::{Claim, Fleet};
+use dcm_journal::repository::Meta;
+use dcm_journal::store::{self, Journal};
+use dcm_projections::{Fragments, HistoryFilter, ProjectError, Projector, ReadModels, RebuildState};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+struct Site {
+    journal: Arc<dyn Journal>,
+    fleet: Fleet,
+    models: Arc<ReadModels>,
+    _dir: tempfile::TempDir,
+}
+
+impl Site {
+    async fn open(url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = store::open("embedded:", dir.path()).await.unwrap();
+        let models = open(url, dir.path(), &journal).await;
+        let fleet = Fleet::new(&journal).unwrap();
+        fleet.ensure_default_group(&meta()).await.unwrap();
+        Self { journal, fleet, models, _dir: dir }
+    }
+
+    fn projector(&self, epoch: i64) -> Projector {
+        Projector::new(Arc::clone(&self.models), Arc::clone(&self.journal), epoch, Arc::new(Notify::new()))
+    }
+
+    async fn project(&self) {
+        let projector = self.projector(1);
+        while projector.step().await.unwrap().is_some() {}
+    }
+
+    async fn add(&self, number: u8) -> Uuid {
+        let entity = Uuid::now_v7();
+        let name = Name::parse(&format!("subcloud{number}")).unwrap();
+        let region = Region::parse(&format!("region{number}")).unwrap();
+        let subnet = Subnet::parse(&format!("10.0.{number}.0/24")).unwrap();
+        let claim =
+            Claim { entity, name: name.clone(), region: region.clone(), subnet: subnet.clone(), group_id: 1 };
+        let build = |id| AddSubcloud {
+            subcloud: SubcloudAdded {
+                id,
+                name,
+                region,
+                description: None,
+                location: Some("Vienna".to_owned()),
+                software_version: "24.09".to_owned(),
+                network: ManagementNetwork {
+                    subnet: subnet.as_str().to_owned(),
+                    start_ip: format!("10.0.{number}.2"),
+                    end_ip: format!("10.0.{number}.50"),
+                    gateway_ip: format!("10.0.{number}.1"),
+                },
+                systemcontroller_gateway_ip: "192.168.204.101".to_owned(),
+                group_id: 1,
+                install: None,
+                bootstrap: None,
+                bootstrap_address: None,
+                deploy_config: None,
+                initial_deployment: true,
+            },
+            run: DeployRunRequested {
+                run_id: Uuid::now_v7(),
+                phases: add_phases(false, false),
+                inputs: RunInputs::default(),
+            },
+        };
+        self.fleet.add(claim, &meta(), build).await.unwrap();
+        entity
+    }
+}
+
+async fn open(url: &str, dir: &Path, journal: &Arc<dyn Journal>) -> Arc<ReadModels> {
+    ReadModels::open(url, dir, journal.id()).await.unwrap()
+}
+
+fn meta() -> Meta {
+    Meta::new(Actor::system("test"))
+}
+
+async fn suite(site: Site) {
+    let first = site.add(1).await;
+    let second = site.add(2).await;
+    site.project().await;
+    let subclouds = site.models.subclouds();
+    let row = subclouds.by_name("subcloud1").await.unwrap().unwrap();
+    assert_eq!((row.uuid, row.subcloud.id, row.updated_at), (first, 1, None));
+    assert_eq!(row.sync_status(), SyncStatus::Unknown);
+    assert_eq!(subclouds.by_region("region2").await.unwrap().unwrap().uuid, second);
+    assert_eq!(subclouds.open_runs(10).await.unwrap().len(), 2);
+    assert_eq!(site.models.groups().by_name("Default").await.unwrap().unwrap().id, 1);
+
+    let fragments =
+        Fragments::new(subclouds.clone(), b"[", b"]", |row| row.subcloud.name.to_string().into_bytes());
+    assert_eq!(fragments.list().await.unwrap().body, "[subcloud1,subcloud2]");
+
+    let online = ReportAvailability { to: Availability::Online };
+    site.fleet.run(first, &online, &meta()).await.unwrap();
+    let managed = ManageSubcloud { force: true, ..ManageSubcloud::default() };
+    site.fleet.run(first, &managed, &meta()).await.unwrap();
+    let report = ReportEndpoint { endpoint: Endpoint::DcCert, status: SyncStatus::InSync, seen: None };
+    site.fleet.run(first, &report, &meta()).await.unwrap();
+    site.project().await;
+    let row = subclouds.by_id(1).await.unwrap().unwrap();
+    assert_eq!(row.subcloud.management, ManagementState::Managed);
+    assert_eq!(row.sync_status(), SyncStatus::OutOfSync);
+    let loaded = site.fleet.subcloud(first).await.unwrap();
+    assert_eq!(loaded.state.as_deref(), Some(&row.subcloud), "the row is the fold of the stream");
+    let managed_at = row.updated_at;
+    site.fleet
+        .run(first, &ReportEndpoint { status: SyncStatus::OutOfSync, ..report }, &meta())
+        .await
+        .unwrap();
+    site.project().await;
+    assert_eq!(
+        subclouds.by_id(1).await.unwrap().unwrap().updated_at,
+        managed_at,
+        "an endpoint is not the row"
+    );
+
+    let unmanage = UnmanageSubcloud::default();
+    site.fleet.run(first, &unmanage, &meta()).await.unwrap();
+    site.fleet.run(first, &ChangeDeployStatus::mark_secondary(), &meta()).await.unwrap_err();
+
+    let filter =
+        HistoryFilter { event_type: Some("SubcloudManaged".to_owned()), limit: 10, ..Default::default() };
+    site.project().await;
+    let history = site.models.history().of(first, &filter).await.unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history.first().unwrap().envelope.actor, Actor::system("test"));
+    let all = HistoryFilter { limit: 1000, ..HistoryFilter::default() };
+    let revisions: Vec<u64> = site
+        .models
+        .history()
+        .of(first, &all)
+        .await
+        .unwrap()
+        .iter()
+        .map(|entry| entry.envelope.revision)
+        .collect();
+    assert_eq!(revisions, (0..=loaded.revision.unwrap() + 2).collect::<Vec<_>>());
+
+    rebuilt_is_the_same(&site).await;
+    deleted_is_gone(&site, second, &fragments).await;
+    a_stale_projector_is_fenced(&site).await;
+}
+
+async fn rebuilt_is_the_same(site: &Site) {
+    let before = site.models.subclouds().all().await.unwrap();
+    let state = RebuildState::default();
+    for name in ["subclouds", "groups", "history"] {
+        let rebuilt = site.models.rebuild(&state, &site.journal, name).await.unwrap();
+        assert_eq!((rebuilt.previous_version, rebuilt.version), (1, 2), "{name}");
+    }
+    assert_eq!(site.models.subclouds().all().await.unwrap(), before);
+    assert_eq!(site.models.roll_back("subclouds").await.unwrap(), 1);
+    assert_eq!(site.models.roll_back("subclouds").await.unwrap(), 2);
+    site.models.rebuild(&state, &site.journal, "nothing").await.unwrap_err();
+    site.add(3).await;
+    site.project().await;
+    assert_eq!(site.models.subclouds().all().await.unwrap().len(), 3);
+}
+
+async fn deleted_is_gone(site: &Site, uuid: Uuid, fragments: &Fragments) {
+    let run = site.fleet.subcloud(uuid).await.unwrap().state.unwrap().run.clone().unwrap();
+    let lost = dcm_domain::subcloud::command::LoseRun {
+        run_id: run.id,
+        because: dcm_domain::subcloud::command::LostBecause::NoWorker,
+    };
+    site.fleet.run(uuid, &lost, &meta()).await.unwrap();
+    site.fleet.delete(uuid, &meta()).await.unwrap();
+    site.project().await;
+    let subclouds = site.models.subclouds();
+    assert_eq!(subclouds.by_name("subcloud2").await.unwrap(), None);
+    assert_eq!(subclouds.deleted_by_name("subcloud2").await.unwrap().unwrap().uuid, uuid);
+    assert_eq!(fragments.list().await.unwrap().body, "[subcloud1,subcloud3]");
+    // The name is free again at once.
+    site.add(2).await;
+}
+
+async fn a_stale_projector_is_fenced(site: &Site) {
+    let newer = site.projector(5);
+    while newer.step().await.unwrap().is_some() {}
+    site.add(9).await;
+    assert!(matches!(site.projector(4).step().await, Err(ProjectError::Fenced)));
+    assert!(newer.step().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn embedded() {
+    suite(Site::open("embedded:").await).await;
+}
+
+#[tokio::test]
+async fn postgres() {
+    let cluster = cluster::Cluster::shared();
+    suite(Site::open(&database(&cluster).await).await).await;
+}
+
+#[tokio::test]
+async fn waiting_needs_no_signal() {
+    let site = Site::open("embedded:").await;
+    site.add(1).await;
+    let head = site.journal.head().await.unwrap();
+    assert!(!site.models.progress().wait(head, Duration::from_millis(30)).await);
+    let other = ReadModels::open("embedded:", site._dir.path(), site.journal.id()).await.unwrap();
+    site.project().await;
+    assert!(other.progress().wait(head, Duration::from_secs(5)).await, "found by asking the database");
+}
+
+/// A new database on the tests' own server.
+async fn database(cluster: &cluster::Cluster) -> String {
+    use sqlx::{Connection, Executor};
+    let base = format!("postgres://dcm@127.0.0.1:{}", cluster.port);
+    let name = format!("models_{}", Uuid::now_v7().simple());
+    let mut connection = sqlx::PgConnection::connect(&format!("{base}/postgres")).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+    format!("{base}/{name}")
+}
