@@ -2,3 +2,4 @@
 
 pub mod certmon;
 pub mod demo;
+pub mod playbook;

@@ -1,0 +1,1 @@
+Not a signature: this file stands where the signature of bootimage.iso goes.
