@@ -1,6 +1,9 @@
 //! Folding: the state of a subcloud after each event.
 
-use super::{CreationAbandoned, ManagementNetwork, NO_ERROR, Run, Subcloud, SubcloudAdded, SubcloudEvent};
+use super::{
+    CreationAbandoned, DeployStatusChanged, ManagementNetwork, NO_ERROR, PhaseStatuses, Run, Subcloud,
+    SubcloudAdded, SubcloudEvent,
+};
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::value::{Availability, DeployStatus, Endpoint, ManagementState, SyncStatus};
 
@@ -118,6 +121,7 @@ impl Subcloud {
             E::DeployStatusChanged(changed) => {
                 self.deploy = changed.to;
                 self.status_revision = self.revision;
+                self.leave_phase(changed);
                 if let Some(error) = &changed.error {
                     self.error_description = error.clone();
                 }
@@ -155,6 +159,14 @@ impl Subcloud {
     fn manage(&mut self, to: ManagementState) {
         self.management = to;
         self.status_revision = self.revision;
+    }
+
+    /// A run whose phase reached its end is at the next one.
+    fn leave_phase(&mut self, changed: &DeployStatusChanged) {
+        let Some(run) = self.run.as_mut().filter(|run| changed.run_id == Some(run.id)) else { return };
+        if run.phases.first().is_some_and(|phase| PhaseStatuses::of(*phase).done == changed.to) {
+            run.phases.remove(0);
+        }
     }
 
     fn active_run(&mut self, event: &SubcloudEvent) -> Result<&mut Run, Unfoldable> {

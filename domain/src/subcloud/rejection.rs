@@ -157,6 +157,10 @@ pub enum Rejection {
     /// The run is over, or never was: the report is late.
     #[error("the run is not active")]
     RunNotActive,
+    /// The report is not about what the run does now: nobody claimed it, the phase is over or not yet due, or no
+    /// abort was asked for.
+    #[error("the run is not at this point")]
+    OutOfTurn,
     /// Another worker has it.
     #[error("the run is claimed already")]
     RunClaimed,
@@ -189,6 +193,7 @@ impl Rejection {
             Self::NotInitialDeployment { .. } => "not-initial-deployment",
             Self::OnlyConfigureLeft => "only-configure-left",
             Self::RunNotActive => "run-not-active",
+            Self::OutOfTurn => "out-of-turn",
             Self::RunClaimed => "run-claimed",
         }
     }

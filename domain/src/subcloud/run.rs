@@ -39,7 +39,7 @@ pub struct DeployArtifacts {
 pub struct Run {
     /// Names the run everywhere: commands, leases, log lines.
     pub id: Uuid,
-    /// Phases still to do when it was requested, in order.
+    /// Phases still to do, in order; the first is the one it is at.
     pub phases: Vec<Phase>,
     /// What it works with.
     pub inputs: RunInputs,
@@ -47,6 +47,19 @@ pub struct Run {
     pub worker: Option<String>,
     /// Whether an abort was asked for.
     pub abort_requested: bool,
+}
+
+impl RunOutcome {
+    /// The word it is written as.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+            Self::AbortSuperseded => "abort-superseded",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// How a run ended.

@@ -99,9 +99,9 @@ impl Transition {
             let changed = DeployStatusChanged { from: state.deploy, to, run_id: None, error: None };
             events.push(changed.into());
         }
-        // A secondary subcloud is not audited: left online it could never be deleted (M-20).
-        if to == DeployStatus::Secondary && to != state.deploy && state.availability == Availability::Online {
-            events.push(AvailabilityChanged { from: Availability::Online, to: Availability::Offline }.into());
+        if to == DeployStatus::Secondary && to != state.deploy {
+            events.extend(cut_off(state));
+            return events;
         }
         let endpoints = self.forgotten(state, to);
         if !endpoints.is_empty() {
@@ -119,4 +119,18 @@ impl Transition {
             _ => Vec::new(),
         }
     }
+}
+
+/// What becoming `secondary` brings along: nothing is known of its endpoints, and as it is no longer audited it is
+/// offline, for left online it could never be deleted (M-20).
+pub(super) fn cut_off(state: &Subcloud) -> Vec<SubcloudEvent> {
+    let mut events: Vec<SubcloudEvent> = Vec::new();
+    if state.availability == Availability::Online {
+        events.push(AvailabilityChanged { from: Availability::Online, to: Availability::Offline }.into());
+    }
+    let endpoints = state.known_endpoints(None);
+    if !endpoints.is_empty() {
+        events.push(SyncStatusUnknown { endpoints }.into());
+    }
+    events
 }

@@ -23,7 +23,7 @@ pub struct DeploySubcloud {
     pub run_id: Uuid,
     /// Passwords and files of the run.
     pub inputs: RunInputs,
-    /// Release to install.
+    /// Release to install; ignored if nothing is installed.
     pub release: Option<String>,
     /// New install values, new texts.
     pub details: Details,
@@ -59,16 +59,18 @@ impl Command<Subcloud> for DeploySubcloud {
         let has_install = self.details.install.is_some() || state.install.is_some();
         let has_config = self.deploy_config.is_some() || state.deploy_config.is_some();
         let phases = phases(self.verb, state.deploy, has_install, has_config)?;
-        let mut events = self.changes(state);
+        let mut events = self.changes(state, &phases);
         events.extend(self.request(state, phases));
         Ok(events)
     }
 }
 
 impl DeploySubcloud {
-    fn changes(&self, state: &Subcloud) -> Vec<SubcloudEvent> {
+    fn changes(&self, state: &Subcloud, phases: &[Phase]) -> Vec<SubcloudEvent> {
         let mut events = self.details.events(state);
-        if let Some(to) = self.release.clone().filter(|release| *release != state.software_version) {
+        // A release counts only if it will be installed (subclouds.md §7.8).
+        let release = self.release.clone().filter(|_| phases.contains(&Phase::Install));
+        if let Some(to) = release.filter(|release| *release != state.software_version) {
             events.push(SoftwareVersionChanged { from: state.software_version.clone(), to }.into());
         }
         let bootstrap = newer(&state.bootstrap, &self.bootstrap);

@@ -4,13 +4,14 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::report_progress::moved;
-use super::{active, existing};
+use super::{at_phase, existing};
 use crate::aggregate::{Command, Facts};
+use crate::subcloud::transition::cut_off;
 use crate::subcloud::{
     DeployRunFinished, NO_ERROR, PhaseStatuses, RehomeDataUpdated, Rejection, Run, RunOutcome, Subcloud,
     SubcloudEvent,
 };
-use crate::value::Phase;
+use crate::value::{DeployStatus, ManagementState, Phase};
 
 /// The phase succeeded. The last phase ends the run; so does any phase that an abort came too late for (M-3).
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -27,26 +28,34 @@ impl Command<Subcloud> for CompletePhase {
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
-        let run = active(state, self.run_id)?;
+        let run = at_phase(state, self.run_id, self.phase)?;
+        if self.phase == Phase::Secondary && state.management == ManagementState::Managed {
+            return Ok(failed(state, run, PhaseStatuses::of(self.phase).failed, MANAGED_MEANWHILE));
+        }
         let mut events = moved(state, run.id, PhaseStatuses::of(self.phase).done, cleared(self.phase));
-        if let (Phase::Secondary, Some(rehome)) = (self.phase, run.inputs.rehome.clone()) {
-            events.push(RehomeDataUpdated { rehome }.into());
+        if self.phase == Phase::Secondary {
+            events.extend(run.inputs.rehome.clone().map(|rehome| RehomeDataUpdated { rehome }.into()));
+            events.extend(cut_off(state));
         }
         let outcome = match run.abort_requested {
             true => Some(RunOutcome::AbortSuperseded),
-            false => (run.phases.last() == Some(&self.phase)).then_some(RunOutcome::Succeeded),
+            false => (run.phases == [self.phase]).then_some(RunOutcome::Succeeded),
         };
         events.extend(outcome.map(|outcome| finished(run, outcome, None)));
         Ok(events)
     }
 }
 
+/// A subcloud becomes `secondary` only while, or when, it is unmanaged (subclouds.md §9.2 rule 5); force may have
+/// managed it during its creation.
+const MANAGED_MEANWHILE: &str = "the subcloud was managed while it was being created as secondary";
+
 /// Creation leaves the error text alone (jobs.md §1.2).
 fn cleared(phase: Phase) -> Option<&'static str> {
     (!matches!(phase, Phase::Create | Phase::Secondary)).then_some(NO_ERROR)
 }
 
-/// The phase failed, and with it the run; this wins over an abort that was still waiting (jobs.md §6.1).
+/// The phase failed, and with it the run. If an abort was waiting, the phase's own result stands (jobs.md §6.1).
 #[derive(Clone, Debug, Serialize)]
 pub struct FailPhase {
     /// The run.
@@ -65,17 +74,24 @@ impl Command<Subcloud> for FailPhase {
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
-        let run = active(state, self.run_id)?;
+        let run = at_phase(state, self.run_id, self.phase)?;
         let statuses = PhaseStatuses::of(self.phase);
-        let to = if self.started { statuses.failed } else { statuses.prep_failed };
-        let error = bounded(&self.error);
-        let mut events = moved(state, run.id, to, Some(&error));
-        events.push(finished(run, RunOutcome::Failed, Some(error)));
-        Ok(events)
+        // Only what runs can be aborted: then the playbook had started, whatever the report says.
+        let started = self.started || run.abort_requested;
+        let to = if started { statuses.failed } else { statuses.prep_failed };
+        Ok(failed(state, run, to, &self.error))
     }
 }
 
-/// The phase ended because an abort was asked for.
+fn failed(state: &Subcloud, run: &Run, to: DeployStatus, error: &str) -> Vec<SubcloudEvent> {
+    let error = bounded(error);
+    let outcome = if run.abort_requested { RunOutcome::AbortSuperseded } else { RunOutcome::Failed };
+    let mut events = moved(state, run.id, to, Some(&error));
+    events.push(finished(run, outcome, Some(error)));
+    events
+}
+
+/// The phase ended because an abort was asked for; refused if none was.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct AbortPhase {
     /// The run.
@@ -90,9 +106,9 @@ impl Command<Subcloud> for AbortPhase {
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
-        let run = active(state, self.run_id)?;
-        let statuses = PhaseStatuses::of(self.phase);
-        let to = statuses.aborted.filter(|_| run.abort_requested).unwrap_or(statuses.failed);
+        let run = at_phase(state, self.run_id, self.phase)?;
+        let aborted = PhaseStatuses::of(self.phase).aborted.filter(|_| run.abort_requested);
+        let to = aborted.ok_or(Rejection::OutOfTurn)?;
         let mut events = moved(state, run.id, to, None);
         events.push(finished(run, RunOutcome::Aborted, None));
         Ok(events)

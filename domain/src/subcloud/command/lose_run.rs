@@ -45,8 +45,10 @@ impl Command<Subcloud> for LoseRun {
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
         let run = active(state, self.run_id)?;
-        if self.because == LostBecause::NoWorker && run.worker.is_some() {
-            return Err(Rejection::RunClaimed);
+        match (self.because, &run.worker) {
+            (LostBecause::NoWorker, Some(_)) => return Err(Rejection::RunClaimed),
+            (LostBecause::WorkerLost, None) => return Err(Rejection::OutOfTurn),
+            _ => {}
         }
         let error = bounded(self.because.text());
         let mut events = lost(state.deploy, &run.phases)

@@ -42,6 +42,7 @@ pub use unmanage::UnmanageSubcloud;
 pub use update::UpdateSubcloud;
 
 use super::{Rejection, Run, Subcloud};
+use crate::value::Phase;
 use uuid::Uuid;
 
 /// The subcloud, if it exists and is not deleted.
@@ -52,4 +53,16 @@ fn existing(state: Option<&Subcloud>) -> Result<&Subcloud, Rejection> {
 /// The active run, if it is the one reported on.
 fn active(state: &Subcloud, run_id: Uuid) -> Result<&Run, Rejection> {
     state.run.as_ref().filter(|run| run.id == run_id).ok_or(Rejection::RunNotActive)
+}
+
+/// The active run, if it is the one reported on and a worker has it: only a claimed run has something to report.
+fn claimed(state: &Subcloud, run_id: Uuid) -> Result<&Run, Rejection> {
+    let run = active(state, run_id)?;
+    if run.worker.is_some() { Ok(run) } else { Err(Rejection::OutOfTurn) }
+}
+
+/// The claimed run, if the phase reported on is the one it is at: a late report must not turn a run back.
+fn at_phase(state: &Subcloud, run_id: Uuid, phase: Phase) -> Result<&Run, Rejection> {
+    let run = claimed(state, run_id)?;
+    if run.phases.first() == Some(&phase) { Ok(run) } else { Err(Rejection::OutOfTurn) }
 }

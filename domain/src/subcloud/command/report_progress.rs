@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{active, existing};
+use super::{at_phase, claimed, existing};
 use crate::aggregate::{Command, Facts};
 use crate::subcloud::{
     DeployStatusChanged, DeployStepRecorded, NO_ERROR, PhaseStatuses, Rejection, StepOutcome, Subcloud,
@@ -11,7 +11,7 @@ use crate::subcloud::{
 };
 use crate::value::{DeployStatus, Phase};
 
-/// The phase is being prepared.
+/// The phase is being prepared. Refused once its playbook runs.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct StartPhase {
     /// The run.
@@ -26,8 +26,13 @@ impl Command<Subcloud> for StartPhase {
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
-        active(state, self.run_id)?;
-        Ok(moved(state, self.run_id, PhaseStatuses::of(self.phase).preparing, None))
+        let run = at_phase(state, self.run_id, self.phase)?;
+        let statuses = PhaseStatuses::of(self.phase);
+        let started = state.deploy == statuses.running && statuses.running != statuses.preparing;
+        if started || run.abort_requested {
+            return Err(Rejection::OutOfTurn);
+        }
+        Ok(moved(state, self.run_id, statuses.preparing, None))
     }
 }
 
@@ -46,7 +51,9 @@ impl Command<Subcloud> for StartPlaybook {
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
-        active(state, self.run_id)?;
+        if at_phase(state, self.run_id, self.phase)?.abort_requested {
+            return Err(Rejection::OutOfTurn);
+        }
         Ok(moved(state, self.run_id, PhaseStatuses::of(self.phase).running, Some(NO_ERROR)))
     }
 }
@@ -69,7 +76,7 @@ impl Command<Subcloud> for RecordStep {
     const NAME: &'static str = "RecordStep";
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
-        active(existing(state)?, self.run_id)?;
+        claimed(existing(state)?, self.run_id)?;
         let Self { run_id, phase, step, outcome } = self.clone();
         Ok(vec![DeployStepRecorded { run_id, phase, step, outcome }.into()])
     }
