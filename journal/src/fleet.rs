@@ -223,14 +223,14 @@ impl Fleet {
     pub async fn rename(&self, entity: Uuid, to: Name, meta: &Meta) -> Result<Done<Subcloud>, FleetError> {
         let reserve = ReserveName { entity, name: to.clone() };
         self.tell(&reserve, "reserve-name", meta).await?;
-        let renamed = self.subclouds.run(&stream::<Subcloud>(entity), &RenameSubcloud { to }, meta).await;
+        let renamed = self.subclouds.run(&stream::<Subcloud>(entity), &RenameSubcloud { to: to.clone() }, meta).await;
         match renamed {
             Ok(done) => {
-                self.tell(&ConfirmName { entity }, "confirm-name", meta).await?;
+                self.tell(&ConfirmName { entity, name: to }, "confirm-name", meta).await?;
                 Ok(done)
             }
             Err(CommandError::Rejected(rejection)) => {
-                self.tell(&ReleaseName { entity }, "release-name", meta).await?;
+                self.tell(&ReleaseName { entity, name: to }, "release-name", meta).await?;
                 Err(FleetError::Subcloud(rejection))
             }
             // The outcome is not known: the reservation is settled once it is.
@@ -286,9 +286,12 @@ impl Fleet {
             Some(subcloud) if subcloud.deleted => self.tell(&ReleaseEntry { entity }, "release", &meta).await,
             Some(subcloud) => {
                 self.tell(&ConfirmEntry { entity }, "confirm", &meta).await?;
-                match Some(&subcloud.name) == entry.next_name.as_ref() {
-                    true => self.tell(&ConfirmName { entity }, "confirm-name", &meta).await,
-                    false => self.tell(&ReleaseName { entity }, "release-name", &meta).await,
+                match entry.next_name.clone() {
+                    Some(name) if name == subcloud.name => {
+                        self.tell(&ConfirmName { entity, name }, "confirm-name", &meta).await
+                    }
+                    Some(name) => self.tell(&ReleaseName { entity, name }, "release-name", &meta).await,
+                    None => Ok(()),
                 }
             }
         }

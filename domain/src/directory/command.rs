@@ -117,7 +117,8 @@ impl Command<Directory> for ReleaseEntry {
     }
 }
 
-/// Reserves a second name, for a rename.
+/// Reserves a second name, for a rename. Refused while any rename is under way, even one to this very name: whoever
+/// holds a reservation must be the only one to confirm or release it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReserveName {
     /// Uuid of the subcloud.
@@ -132,9 +133,6 @@ impl Command<Directory> for ReserveName {
 
     fn decide(&self, state: Option<&Directory>, facts: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
         let entry = known(state, self.entity)?;
-        if entry.next_name.as_ref() == Some(&self.name) {
-            return Ok(Vec::new());
-        }
         let taken = state.is_some_and(|directory| {
             let as_region = Region::parse(self.name.as_ref()).ok();
             let holders =
@@ -142,18 +140,20 @@ impl Command<Directory> for ReserveName {
             holders.into_iter().flatten().any(|holder| holder != self.entity)
         });
         // A rename that was left unfinished is settled first: two names at most.
-        if taken || entry.next_name.is_some() {
+        if taken || entry.name == self.name || entry.next_name.is_some() {
             return Err(Rejection::NameOrRegionTaken { name: self.name.to_string() });
         }
         Ok(vec![NameReserved { entity: self.entity, name: self.name.clone(), at: facts.now }.into()])
     }
 }
 
-/// The rename is done.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// The rename is done; nothing happens if it is not the one under way.
+#[derive(Clone, Debug, Serialize)]
 pub struct ConfirmName {
     /// Uuid of the subcloud.
     pub entity: Uuid,
+    /// The name that was reserved.
+    pub name: Name,
 }
 
 impl Command<Directory> for ConfirmName {
@@ -161,18 +161,20 @@ impl Command<Directory> for ConfirmName {
     const NAME: &'static str = "ConfirmName";
 
     fn decide(&self, state: Option<&Directory>, _: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
-        match known(state, self.entity)?.next_name {
-            Some(_) => Ok(vec![NameConfirmed { entity: self.entity }.into()]),
-            None => Ok(Vec::new()),
+        match known(state, self.entity)?.next_name.as_ref() == Some(&self.name) {
+            true => Ok(vec![NameConfirmed { entity: self.entity }.into()]),
+            false => Ok(Vec::new()),
         }
     }
 }
 
-/// The rename came to nothing.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// The rename came to nothing; nothing happens if it is not the one under way.
+#[derive(Clone, Debug, Serialize)]
 pub struct ReleaseName {
     /// Uuid of the subcloud.
     pub entity: Uuid,
+    /// The name that was reserved.
+    pub name: Name,
 }
 
 impl Command<Directory> for ReleaseName {
@@ -180,9 +182,9 @@ impl Command<Directory> for ReleaseName {
     const NAME: &'static str = "ReleaseName";
 
     fn decide(&self, state: Option<&Directory>, _: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
-        match known(state, self.entity)?.next_name {
-            Some(_) => Ok(vec![NameReleased { entity: self.entity }.into()]),
-            None => Ok(Vec::new()),
+        match known(state, self.entity)?.next_name.as_ref() == Some(&self.name) {
+            true => Ok(vec![NameReleased { entity: self.entity }.into()]),
+            false => Ok(Vec::new()),
         }
     }
 }

@@ -141,8 +141,11 @@ impl Directory {
     }
 
     fn confirm(&mut self, entity: Uuid) -> Option<()> {
-        self.entries.get_mut(&entity)?.confirmed = true;
-        self.unsettled.remove(&entity);
+        let entry = self.entries.get_mut(&entity)?;
+        entry.confirmed = true;
+        if entry.next_name.is_none() {
+            self.unsettled.remove(&entity);
+        }
         Some(())
     }
 }
