@@ -10,6 +10,10 @@ const INHERITED: [&str; 2] = ["PATH", "VIRTUAL_ENV"];
 /// Ansible refuses to run in a locale that is not UTF-8.
 const FALLBACK_LANG: &str = "C.UTF-8";
 
+/// Where ansible puts module files, arguments included, on the machine it connects to. Its own default names the
+/// user's home as the password file has it; this one follows `HOME`, which for a local connection is private.
+const REMOTE_TEMP: &str = "$HOME/.ansible/tmp";
+
 /// Builds the environment from `worker` (how the worker's own variables are looked up), the configured `ansible`
 /// variables, the run's private directory and its marker. What this function sets itself wins over `ansible`.
 ///
@@ -24,6 +28,7 @@ pub(super) fn build(
     let mut variables: Vec<(OsString, OsString)> =
         INHERITED.iter().filter_map(|name| Some((OsString::from(name), worker(name)?))).collect();
     variables.push(("LANG".into(), lang(worker("LANG"))));
+    variables.push(("ANSIBLE_REMOTE_TEMP".into(), REMOTE_TEMP.into()));
     if let Some(home) = worker("HOME") {
         // Collections and connection sockets stay where the operator put them.
         variables.push(("ANSIBLE_HOME".into(), Path::new(&home).join(".ansible").into()));
@@ -82,6 +87,7 @@ mod tests {
             ("ANSIBLE_LOCAL_TEMP", "/run/7/ansible-tmp"),
             ("ANSIBLE_LOG_PATH", "/dev/null"),
             ("ANSIBLE_NOCOLOR", "1"),
+            ("ANSIBLE_REMOTE_TEMP", "$HOME/.ansible/tmp"),
             ("ANSIBLE_TIMEOUT", "30"),
             ("DCM_PLAYBOOK_RUN", "m"),
             ("HOME", "/run/7"),

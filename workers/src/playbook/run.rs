@@ -29,7 +29,8 @@ pub struct Playbook {
     /// The abort sentinels, see [`sentinel_path`]: removed before the start, waited for by an abort. More than one,
     /// because the playbook may see the ansible directory as the run's private one.
     pub sentinels: Vec<PathBuf>,
-    /// Existing directory of this run alone (0700), removed after it: home and temporary files of the playbook.
+    /// Existing directory of this run alone (0700), removed after it: home and temporary files of the playbook. Its
+    /// path holds no blank, which ansible's temporary directories cannot bear.
     pub private_dir: PathBuf,
     /// After this time the playbook is ended.
     pub deadline: Duration,

@@ -153,6 +153,7 @@ async fn the_environment_is_the_allow_list() {
         "ANSIBLE_LOCAL_TEMP",
         "ANSIBLE_LOG_PATH",
         "ANSIBLE_NOCOLOR",
+        "ANSIBLE_REMOTE_TEMP",
         "DCM_PLAYBOOK_RUN",
         "HOME",
         "LANG",

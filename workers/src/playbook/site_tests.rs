@@ -77,7 +77,7 @@ impl Run {
             sentinels: vec![sentinel_path(self.directory.path(), NAME)],
             private_dir: self.path(""),
             deadline: Duration::from_secs(120),
-            environment: vec![("ANSIBLE_PIPELINING".into(), "1".into())],
+            environment: Vec::new(),
         }
     }
 
@@ -217,8 +217,16 @@ async fn a_printed_password_and_a_failure_text_show_stars() {
 async fn a_hanging_playbook_can_be_aborted_and_leaves_no_process() {
     let run = Run::new();
     let begun = Instant::now();
-    let report = run.run(run.install(json!({"hang": 600})), Run::hangs).await;
+    // What a killed module would leave behind is in the directory that is removed with the run.
+    let modules = std::cell::Cell::new(0);
+    let report = run
+        .run(run.install(json!({"hang": 600})), |identity| {
+            modules.set(std::fs::read_dir(run.path(".ansible/tmp")).map_or(0, Iterator::count));
+            Run::hangs(identity)
+        })
+        .await;
     assert_eq!(report.outcome, Outcome::Aborted);
+    assert_eq!(modules.get(), 1);
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
