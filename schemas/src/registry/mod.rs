@@ -3,6 +3,8 @@
 //! Names and versions never change once written. A changed shape is a new version with an upcaster here and an old
 //! event in the corpus.
 
+mod old;
+mod table;
 mod upcast;
 
 use dcm_domain::aggregate::Unfoldable;
@@ -10,6 +12,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::Envelope;
+
+pub use table::{ALL, EventType, find, schema, versions};
 
 /// Why a stored event cannot be used: commands on its stream and projections stop there, and say so.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +76,21 @@ pub fn encode<E: Serialize>(event: &E) -> Result<Encoded, serde_json::Error> {
 /// # Errors
 /// [`Unreadable`] if the program does not know it, or it is damaged.
 pub fn decode<E: DeserializeOwned>(envelope: &Envelope) -> Result<E, Unreadable> {
-    let (name, version) = (&envelope.r#type, envelope.version);
-    let data = upcast::to_current(name, version, envelope.data.clone())
-        .ok_or_else(|| Unreadable::Unknown { name: name.clone(), version })?;
+    decode_data(&envelope.r#type, envelope.version, envelope.data.clone())
+}
+
+/// The domain event of that name, version and data, brought up to the current shape.
+///
+/// # Errors
+/// [`Unreadable`] if the program does not know it, or it is damaged.
+pub fn decode_data<E: DeserializeOwned>(name: &str, version: u32, data: Value) -> Result<E, Unreadable> {
+    let data = upcast::to_current(name, version, data)
+        .ok_or_else(|| Unreadable::Unknown { name: name.to_owned(), version })?;
     serde_json::from_value(json!({"type": name, "data": data})).map_err(|cause| {
         // An unknown variant is an event of a newer program; anything else is damage.
         match cause.to_string().starts_with("unknown variant") {
-            true => Unreadable::Unknown { name: name.clone(), version },
-            false => Unreadable::Damaged { name: name.clone(), version, cause },
+            true => Unreadable::Unknown { name: name.to_owned(), version },
+            false => Unreadable::Damaged { name: name.to_owned(), version, cause },
         }
     })
 }

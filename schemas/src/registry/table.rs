@@ -1,0 +1,162 @@
+//! Every event the program writes, with its current version and shape.
+
+use dcm_domain::directory::{self, DirectoryEvent};
+use dcm_domain::group::{self, SubcloudGroupEvent};
+use dcm_domain::subcloud::{self, SubcloudEvent};
+use serde_json::Value;
+
+use super::old;
+use crate::{json_schema, subjects};
+
+/// One event name, as it is written today.
+#[derive(Clone, Copy, Debug)]
+pub struct EventType {
+    /// Aggregate token of its subjects.
+    pub aggregate: &'static str,
+    /// Event name.
+    pub name: &'static str,
+    /// The version it is written in; all versions from 1 on can be read.
+    pub version: u32,
+    schema: fn() -> Value,
+}
+
+impl EventType {
+    /// JSON Schema of `data` in `version`; `None` for one that never was.
+    pub fn schema(&self, version: u32) -> Option<Value> {
+        if version == self.version { Some((self.schema)()) } else { old::schema(self.name, version) }
+    }
+
+    /// Its subject, with the key as an AsyncAPI address parameter where there is more than one aggregate.
+    pub fn address(&self) -> String {
+        let key = match self.parameter() {
+            Some((name, _)) => format!("{{{name}}}"),
+            None => self.aggregate.to_owned(),
+        };
+        format!("dcm.v1.event.{}.{key}.{}", self.aggregate, subjects::kebab_case(self.name))
+    }
+
+    /// Name and meaning of the address parameter.
+    pub fn parameter(&self) -> Option<(&'static str, &'static str)> {
+        match self.aggregate {
+            subjects::SUBCLOUD => Some((
+                "region",
+                "Region name of the subcloud, stable across renames; everything outside [A-Za-z0-9_-] is percent-encoded.",
+            )),
+            subjects::DIRECTORY => None,
+            _ => Some(("uuid", "Uuid of the aggregate.")),
+        }
+    }
+}
+
+/// Lists the events of each aggregate and lets the compiler check that none is missing.
+macro_rules! table {
+    ($($aggregate:path, $module:ident :: $enum:ident { $($name:ident $version:literal),* $(,)? })*) => {
+        /// Every event the program writes.
+        pub const ALL: &[EventType] = &[$($(EventType {
+            aggregate: $aggregate,
+            name: stringify!($name),
+            version: $version,
+            schema: json_schema::of::<$module::$name>,
+        }),*),*];
+
+        $(const _: fn(&$enum) = |event| match event {
+            // A new event does not compile until it is in the table below.
+            $($enum::$name(_) => {})*
+        };)*
+    };
+}
+
+table! {
+    subjects::SUBCLOUD, subcloud::SubcloudEvent {
+        SubcloudAdded 1,
+        CreationAbandoned 1,
+        SubcloudDeleted 1,
+        SubcloudDescribed 1,
+        SubcloudRenamed 1,
+        GroupMoved 1,
+        InstallDataUpdated 1,
+        BootstrapDataUpdated 1,
+        DeployConfigUpdated 1,
+        RehomeDataUpdated 1,
+        NetworkUpdated 1,
+        SoftwareVersionChanged 1,
+        SubcloudManaged 1,
+        SubcloudUnmanaged 2,
+        DeployStatusChanged 1,
+        SyncStatusUnknown 1,
+        SyncStatusChanged 1,
+        AvailabilityChanged 1,
+        BackupStatusChanged 1,
+        DeployRunRequested 1,
+        DeployRunClaimed 1,
+        DeployStepRecorded 1,
+        DeployAbortRequested 1,
+        DeployRunFinished 1,
+    }
+    subjects::DIRECTORY, directory::DirectoryEvent {
+        EntryReserved 1,
+        EntryConfirmed 1,
+        EntryReleased 1,
+        NameReserved 1,
+        NameConfirmed 1,
+        NameReleased 1,
+        SubnetChanged 1,
+        GroupMembershipChanged 1,
+    }
+    subjects::SUBCLOUD_GROUP, group::SubcloudGroupEvent {
+        SubcloudGroupAdded 1,
+    }
+}
+
+/// The event of that name.
+pub fn find(name: &str) -> Option<&'static EventType> {
+    ALL.iter().find(|event| event.name == name)
+}
+
+/// JSON Schema of the data of an event; `None` if there never was such a name and version.
+pub fn schema(name: &str, version: u32) -> Option<Value> {
+    find(name)?.schema(version)
+}
+
+/// Every event and version that was ever written, oldest first.
+pub fn versions() -> impl Iterator<Item = (&'static EventType, u32)> {
+    ALL.iter().flat_map(|event| (1..=event.version).map(move |version| (event, version)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_versions_follow_from_the_upcasters() {
+        let names: BTreeSet<&str> = ALL.iter().map(|event| event.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for event in ALL {
+            assert_eq!(event.version, crate::registry::current_version(event.name), "{}", event.name);
+        }
+    }
+
+    #[test]
+    fn every_version_ever_written_has_a_schema() {
+        for (event, version) in versions() {
+            assert!(event.schema(version).is_some(), "{} version {version}", event.name);
+        }
+        assert_eq!(schema("SubcloudUnmanaged", 3), None);
+        assert_eq!(schema("SubcloudUnmanaged", 0), None);
+        assert_eq!(schema("Unheard", 1), None);
+    }
+
+    #[test]
+    fn addresses_are_the_subjects_with_the_key_left_open() {
+        for event in ALL {
+            let key = match event.parameter() {
+                Some(_) => "k",
+                None => "directory",
+            };
+            let address = event.address().replace("{region}", "k").replace("{uuid}", "k");
+            assert_eq!(address, subjects::event(event.aggregate, key, event.name));
+        }
+    }
+}

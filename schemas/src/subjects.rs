@@ -1,0 +1,143 @@
+//! Subjects of the bus: `dcm.v1.<what>.<tokens>` (design, "Bus").
+//!
+//! A token that stands for somebody's text is percent-encoded, so that a dot, a wildcard or a blank in a region name
+//! stays one token and reaches nobody else's subscription.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use uuid::Uuid;
+
+use crate::StreamId;
+
+/// Aggregate token of subclouds; their key is the region name.
+pub const SUBCLOUD: &str = "subcloud";
+/// Aggregate token of the directory; its key is itself.
+pub const DIRECTORY: &str = "directory";
+/// Aggregate token of subcloud groups; their key is the uuid.
+pub const SUBCLOUD_GROUP: &str = "subcloud-group";
+
+/// Everything outside `[A-Za-z0-9_-]`.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+/// Stands for an empty text, which would be no token; a percent sign in a text is written `%25`.
+const EMPTY: &str = "%";
+
+/// The token for `text`: everything outside `[A-Za-z0-9_-]` as `%XX`, byte by byte of its UTF-8 form.
+pub fn token(text: &str) -> String {
+    if text.is_empty() { EMPTY.to_owned() } else { utf8_percent_encode(text, ESCAPED).to_string() }
+}
+
+/// The text behind a token; `None` if it is none that [`token`] makes.
+pub fn text(token: &str) -> Option<String> {
+    if token == EMPTY {
+        return Some(String::new());
+    }
+    let text = percent_decode_str(token).decode_utf8().ok()?.into_owned();
+    (self::token(&text) == token).then_some(text)
+}
+
+/// An event name in the spelling of subjects: `DeployStatusChanged` is `deploy-status-changed`.
+pub fn kebab_case(name: &str) -> String {
+    let mut kebab = String::with_capacity(name.len() + 8);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(letter.to_ascii_lowercase());
+    }
+    kebab
+}
+
+/// The aggregate token of a stream: its kind, `directory` for every directory.
+pub fn aggregate(stream: &StreamId) -> &str {
+    match stream.kind() {
+        kind if kind.starts_with("directory-") => DIRECTORY,
+        kind => kind,
+    }
+}
+
+/// The key of a stream whose aggregate is no subcloud: the uuid, or the aggregate itself where there is only one.
+pub fn key(stream: &StreamId) -> String {
+    stream.uuid().map_or_else(|| aggregate(stream).to_owned(), |id: Uuid| id.to_string())
+}
+
+/// `dcm.v1.event.<aggregate>.<key>.<event-type-in-kebab-case>`. `key` is a subcloud's region name, or [`key`].
+pub fn event(aggregate: &str, key: &str, name: &str) -> String {
+    format!("dcm.v1.event.{}.{}.{}", token(aggregate), token(key), token(&kebab_case(name)))
+}
+
+/// `dcm.v1.job.<kind>`: a hint that a run wants a worker.
+pub fn job(kind: &str) -> String {
+    format!("dcm.v1.job.{}", token(kind))
+}
+
+/// `dcm.v1.notify.<kind>`: one of the notifications of access.md §12.4.
+pub fn notify(kind: &str) -> String {
+    format!("dcm.v1.notify.{}", token(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn subjects_read_as_designed() {
+        assert_eq!(
+            event(SUBCLOUD, "RegionOne_2-a", "DeployStatusChanged"),
+            "dcm.v1.event.subcloud.RegionOne_2-a.deploy-status-changed"
+        );
+        assert_eq!(job("deploy"), "dcm.v1.job.deploy");
+        assert_eq!(notify("subcloud-online"), "dcm.v1.notify.subcloud-online");
+    }
+
+    #[test]
+    fn hostile_text_stays_one_token_and_reads_back() {
+        for hostile in [
+            "",
+            ".",
+            "..",
+            "*",
+            ">",
+            "a.b",
+            "a.>",
+            "a b",
+            "%",
+            "%2E",
+            "a%2eb",
+            "größe",
+            "\u{1f600}",
+            "a\r\nNats-Msg-Id: x",
+            "\0",
+            "$JS.API.>",
+            "\u{202e}",
+            "~",
+            "+",
+            "{{x}}",
+        ] {
+            let token = token(hostile);
+            let harmless = |b: u8| b.is_ascii_alphanumeric() || b"_-%".contains(&b);
+            assert!(!token.is_empty() && token.bytes().all(harmless), "{hostile:?} gave {token:?}");
+            assert_eq!(text(&token).as_deref(), Some(hostile));
+            assert_eq!(event(SUBCLOUD, hostile, "SubcloudAdded").split('.').count(), 6, "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn different_texts_have_different_tokens() {
+        let texts = ["a.b", "a%2Eb", "a%2eb", "a_b", "A.b", "", "%"];
+        let tokens: std::collections::BTreeSet<String> = texts.iter().map(|text| token(text)).collect();
+        assert_eq!(tokens.len(), texts.len());
+        for alien in ["a.b", "%2e", "%zz", "a b", "%41", ""] {
+            assert_eq!(text(alien), None, "{alien:?}");
+        }
+    }
+
+    #[test]
+    fn streams_have_an_aggregate_and_a_key() {
+        let id = Uuid::from_u128(7);
+        let group = StreamId::of(SUBCLOUD_GROUP, id).unwrap();
+        assert_eq!((aggregate(&group), key(&group)), (SUBCLOUD_GROUP, id.to_string()));
+        let directory: StreamId = "directory-subcloud".parse().unwrap();
+        assert_eq!((aggregate(&directory), key(&directory)), (DIRECTORY, "directory".to_owned()));
+    }
+}
