@@ -1,0 +1,177 @@
+//! What every handler works with.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcm_domain::validate::{Controller, Releases};
+use dcm_domain::value::Subnet;
+use dcm_journal::fleet::Fleet;
+use dcm_journal::store::Journal;
+use dcm_journal::vault::Vault;
+use dcm_projections::{Fragments, ReadModels, RebuildState};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::freshness::Head;
+use crate::ops::Readiness;
+use crate::subclouds::render;
+
+/// What the program hands to the API.
+pub struct Parts {
+    /// Commands on subclouds.
+    pub fleet: Arc<Fleet>,
+    /// Queries.
+    pub models: Arc<ReadModels>,
+    /// Secrets and secret documents.
+    pub vault: Arc<dyn Vault>,
+    /// The journal, for event streams and moments of the past.
+    pub journal: Arc<dyn Journal>,
+    /// Facts about the controller, and bounds.
+    pub settings: Settings,
+    /// What `/readyz` says beside the API's own checks.
+    pub readiness: Arc<Readiness>,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// What `/asyncapi.json` shows.
+    pub asyncapi: Value,
+    /// Ends event streams when the program stops.
+    pub stop: CancellationToken,
+}
+
+/// Facts that the old system read from its platform, and bounds of the API.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Active and supported releases (subclouds.md V2).
+    pub releases: Releases,
+    /// The controller's management network (subclouds.md V4).
+    pub controller: Controller,
+    /// Where files are.
+    pub dirs: Dirs,
+    /// How long an answer waits for the read models at most (design §7).
+    pub wait: Duration,
+}
+
+/// Directories of the controller (subclouds.md §2.4).
+#[derive(Clone, Debug, Default)]
+pub struct Dirs {
+    /// `OVERRIDES_DIR`: overrides, inventories, deploy configs.
+    pub ansible: PathBuf,
+    /// Playbooks of the active release.
+    pub playbooks: PathBuf,
+    /// `PREV_PLAYBOOKS`: playbooks of other releases, one folder each.
+    pub previous_playbooks: PathBuf,
+    /// `LOADS_DIR`: load images, one folder per release.
+    pub loads: PathBuf,
+    /// `DEPLOY_DIR`: uploaded deploy files, one folder per release.
+    pub deploy: PathBuf,
+    /// `ALT_DIR`: fall-back deploy artifacts.
+    pub applications: PathBuf,
+    /// `BACKUP_DIR`: central backups.
+    pub backups: PathBuf,
+    /// Logs of playbooks.
+    pub logs: PathBuf,
+}
+
+impl Settings {
+    /// Settings of a controller with active release `release`, management `subnet`, and `pool` of its own addresses;
+    /// no further releases, no directories, a wait of 1 s.
+    pub fn new(release: impl Into<String>, subnet: Subnet, pool: (IpAddr, IpAddr)) -> Self {
+        Self {
+            releases: Releases { active: release.into(), supported: None },
+            controller: Controller { management_subnet: subnet, pool_start: pool.0, pool_end: pool.1 },
+            dirs: Dirs::default(),
+            wait: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What every handler works with. Clones share everything.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    list: Fragments,
+    list_by_region: Fragments,
+    rebuilds: RebuildState,
+    head: Head,
+}
+
+impl App {
+    /// An application over `parts`.
+    pub fn new(parts: Parts) -> Self {
+        let list =
+            |piece| Fragments::new(parts.models.subclouds(), render::LIST_HEAD, render::LIST_TAIL, piece);
+        let (list, list_by_region) = (list(render::listed), list(render::listed_by_region));
+        let head = Head::new(&parts.journal);
+        Self(Arc::new(Inner { parts, list, list_by_region, rebuilds: RebuildState::default(), head }))
+    }
+
+    /// Commands on subclouds.
+    pub fn fleet(&self) -> &Arc<Fleet> {
+        &self.0.parts.fleet
+    }
+
+    /// Queries.
+    pub fn models(&self) -> &Arc<ReadModels> {
+        &self.0.parts.models
+    }
+
+    /// Secrets and secret documents.
+    pub fn vault(&self) -> &Arc<dyn Vault> {
+        &self.0.parts.vault
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.0.parts.journal
+    }
+
+    /// Facts about the controller, and bounds.
+    pub fn settings(&self) -> &Settings {
+        &self.0.parts.settings
+    }
+
+    /// What is ready and what is not.
+    pub fn readiness(&self) -> &Readiness {
+        &self.0.parts.readiness
+    }
+
+    /// What is measured.
+    pub fn metrics(&self) -> &PrometheusHandle {
+        &self.0.parts.metrics
+    }
+
+    /// The description of the messages.
+    pub fn asyncapi(&self) -> &Value {
+        &self.0.parts.asyncapi
+    }
+
+    /// Cancelled when the program stops.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.parts.stop
+    }
+
+    /// The list of subclouds, kept rendered.
+    pub(crate) fn list(&self) -> &Fragments {
+        &self.0.list
+    }
+
+    /// The list with region names as names, kept rendered (subclouds.md §6.1).
+    pub(crate) fn list_by_region(&self) -> &Fragments {
+        &self.0.list_by_region
+    }
+
+    /// Keeps rebuilds of this process apart.
+    pub(crate) fn rebuilds(&self) -> &RebuildState {
+        &self.0.rebuilds
+    }
+
+    /// The journal's head, as this process knows it.
+    pub(crate) fn head(&self) -> &Head {
+        &self.0.head
+    }
+}

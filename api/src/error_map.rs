@@ -1,0 +1,196 @@
+//! From what went wrong to what the client is told. One table; causes of failures are logged here and nowhere else.
+
+use std::error::Error;
+use std::time::Duration;
+
+use dcm_domain::directory::Rejection as DirectoryRejection;
+use dcm_domain::subcloud::Rejection;
+use dcm_domain::validate::{Refused, Status};
+use dcm_domain::value::InvalidName;
+use dcm_journal::fleet::FleetError;
+use dcm_journal::repository::Unavailable;
+use dcm_journal::store::ReadError;
+use dcm_journal::vault::VaultError;
+use dcm_projections::RebuildError;
+
+use crate::transport::ApiError;
+
+/// When a client may try again after something was not there.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<Rejection> for ApiError {
+    /// 400 for what the old API process found, 422 for what its manager found (subclouds.md §1.3).
+    fn from(rejection: Rejection) -> Self {
+        use Rejection as R;
+        let text = rejection.to_string();
+        match rejection {
+            R::NotFound => Self::not_found(text),
+            R::AlreadyExists => Self::conflict(text),
+            R::MigrateNotComplete { .. }
+            | R::MigrateNotUnmanaged
+            | R::NotRenamable { .. }
+            | R::SameName { .. }
+            | R::WrongDeployState { .. }
+            | R::NotCompletable { .. }
+            | R::NotAbortable { .. }
+            | R::NotInitialDeployment { .. }
+            | R::OnlyConfigureLeft => Self::bad_request(text),
+            R::RunActive { .. }
+            | R::AlreadyManaged { .. }
+            | R::AlreadyUnmanaged { .. }
+            | R::NotManageable { .. }
+            | R::NotOnline { .. }
+            | R::DeployStatusNeedsUnmanaged { .. }
+            | R::ManageWithDeployStatus { .. }
+            | R::ImpossibleDeployStatus { .. }
+            | R::RehomeNeedsValues
+            | R::DeleteManaged { .. }
+            | R::DeleteOnline { .. }
+            | R::RunNotActive
+            | R::RunClaimed
+            | R::OutOfTurn => Self::unprocessable(text),
+        }
+    }
+}
+
+impl From<DirectoryRejection> for ApiError {
+    fn from(rejection: DirectoryRejection) -> Self {
+        use DirectoryRejection as R;
+        let text = rejection.to_string();
+        match rejection {
+            R::NameTaken { .. } | R::RegionTaken { .. } => Self::conflict(text),
+            R::NameOrRegionTaken { .. } => Self::unprocessable(text),
+            R::SubnetOverlaps => Self::bad_request(text),
+            R::Unknown => Self::not_found(text),
+        }
+    }
+}
+
+impl From<FleetError> for ApiError {
+    fn from(error: FleetError) -> Self {
+        match error {
+            FleetError::Directory(rejection) => rejection.into(),
+            FleetError::Subcloud(rejection) => rejection.into(),
+            FleetError::IdReused => Self::unprocessable(error.to_string()),
+            FleetError::Unavailable(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<Unavailable> for ApiError {
+    fn from(error: Unavailable) -> Self {
+        match error {
+            Unavailable::Contended => {
+                Self::unavailable("the subcloud is being changed by others", RETRY_AFTER)
+            }
+            Unavailable::Unwritable(_) => defect("an event could not be written", &error),
+            _ => missing("the journal is not available", &error),
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        missing("the journal is not available", &error)
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        missing("the read models are not available", &error)
+    }
+}
+
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::TooLarge => Self::too_large(error.to_string()),
+            VaultError::Conflict(_) => defect("a vault entry could not be written", &error),
+            _ => missing("the vault is not available", &error),
+        }
+    }
+}
+
+impl From<RebuildError> for ApiError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Unknown(_) => Self::not_found(error.to_string()),
+            RebuildError::NothingBefore(_) => Self::conflict(error.to_string()),
+            RebuildError::Project(cause) => missing("the read model could not be rebuilt", &cause),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(Refused { status, text }: Refused) -> Self {
+        match status {
+            Status::BadRequest => Self::bad_request(text),
+            Status::Unprocessable => Self::unprocessable(text),
+            Status::Conflict => Self::conflict(text),
+            Status::Unavailable => Self::unavailable(text, RETRY_AFTER),
+        }
+    }
+}
+
+impl From<InvalidName> for ApiError {
+    fn from(error: InvalidName) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+/// 503 with `text`; what lies behind it goes into the log only.
+pub(crate) fn missing(text: &'static str, cause: &dyn Error) -> ApiError {
+    tracing::warn!(cause = chain(cause), "{text}");
+    ApiError::unavailable(text, RETRY_AFTER)
+}
+
+/// 500; what lies behind it goes into the log only.
+pub(crate) fn defect(text: &'static str, cause: &dyn Error) -> ApiError {
+    tracing::error!(cause = chain(cause), "{text}");
+    ApiError::internal()
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Transparent errors repeat their source's text.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failures_cause_stays_in_the_log() {
+        let error = sqlx::Error::Configuration("postgres://dcm:secret@db/x: select 1".into());
+        let told = ApiError::from(error);
+        assert_eq!(told.status(), 503);
+        assert_eq!(told.detail(), Some("the read models are not available"));
+    }
+
+    #[test]
+    fn kinds_of_refusal() {
+        let name = || "a".to_owned();
+        for (rejection, status) in [
+            (Rejection::NotFound, 404),
+            (Rejection::SameName { name: name() }, 400),
+            (Rejection::MigrateNotUnmanaged, 400),
+            (Rejection::AlreadyManaged { name: name() }, 422),
+            (Rejection::RunActive { name: name() }, 422),
+        ] {
+            assert_eq!(ApiError::from(rejection).status(), status);
+        }
+        assert_eq!(ApiError::from(DirectoryRejection::NameTaken { name: name() }).status(), 409);
+        assert_eq!(ApiError::from(DirectoryRejection::NameOrRegionTaken { name: name() }).status(), 422);
+        assert_eq!(ApiError::from(DirectoryRejection::SubnetOverlaps).status(), 400);
+    }
+}

@@ -1,0 +1,48 @@
+//! What is ready: checks that are made when somebody asks, and flags that workers set.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+
+/// How long one check may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Named checks and flags. Reasons are shown to anyone: they hold no addresses, passwords or queries.
+#[derive(Default)]
+pub struct Readiness {
+    checks: Mutex<Vec<(String, Check)>>,
+    flags: Mutex<BTreeMap<String, Result<(), String>>>,
+}
+
+impl Readiness {
+    /// Adds a check that is made whenever somebody asks; `Err` says why it is not ready.
+    pub fn add_check<F, Fut>(&self, name: impl Into<String>, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let check: Check = Arc::new(move || Box::pin(check()));
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push((name.into(), check));
+    }
+
+    /// Says that a role, a connection or a worker is ready, or why it is not.
+    pub fn set(&self, name: impl Into<String>, state: Result<(), String>) {
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), state);
+    }
+
+    /// Every flag and the result of every check, by name.
+    pub async fn ask(&self) -> BTreeMap<String, Result<(), String>> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = self.flags.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answers = join_all(checks.iter().map(|(name, check)| async move {
+            let answer = tokio::time::timeout(PATIENCE, check()).await;
+            (name.clone(), answer.unwrap_or_else(|_| Err("no answer in time".to_owned())))
+        }));
+        all.extend(answers.await);
+        all
+    }
+}

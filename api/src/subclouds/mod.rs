@@ -1,0 +1,5 @@
+//! `/v1.0/subclouds`.
+
+mod advice;
+pub mod reference;
+pub mod render;
