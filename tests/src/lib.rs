@@ -1,1 +1,36 @@
+//! What the black-box and fault tests stand on: servers of their own, the built binary, an HTTP client, waiting.
 //!
+//! Every server gets a temporary directory and a free port. Nothing outlives the test process, not even when it
+//! is killed: see [`guard`]. What waits for a condition polls it under a deadline ([`eventually`]).
+//!
+//! A harness reports what went wrong by panicking with the whole story (program, arguments, logs), because its only
+//! callers are tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test harness fails by panicking"
+)]
+
+mod ansible;
+mod dcm;
+mod guard;
+mod http;
+mod multipart;
+mod nats;
+mod postgres;
+mod process;
+mod tools;
+mod wait;
+mod workdir;
+
+pub use ansible::ansible_playbook;
+pub use dcm::{Dcm, Finished, Serve, dcm_binary, run_dcm};
+pub use http::{Answer, Http, Request};
+pub use multipart::Form;
+pub use nats::Nats;
+pub use postgres::{Database, Postgres};
+pub use process::is_running;
+pub use tools::repository;
+pub use wait::eventually;
+pub use workdir::WorkDir;

@@ -1,0 +1,150 @@
+//! A private NATS server with JetStream.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::guard::Ending;
+use crate::process::{Launch, Process};
+use crate::tools::{free_port, tool};
+use crate::wait::eventually;
+use crate::workdir::{WorkDir, log_file, tail};
+
+const START: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(20);
+
+/// A server of its own on a free loopback port, with JetStream's files in a temporary directory.
+#[derive(Debug)]
+pub struct Nats {
+    dir: WorkDir,
+    program: PathBuf,
+    port: u16,
+    log: PathBuf,
+    server: Option<Process>,
+}
+
+impl Nats {
+    /// Starts a server. Panics with its log if it does not come up, or if there is no server program
+    /// (`DCM_TEST_NATS`, else the one in `.tools/`).
+    pub async fn start() -> Self {
+        let dir = WorkDir::new("nats");
+        let (log, _) = log_file(dir.path(), "nats");
+        let program = tool("DCM_TEST_NATS", "nats/bin/nats-server");
+        let mut nats = Self { dir, program, port: free_port(), log, server: None };
+        for _ in 0..5 {
+            if nats.launch().await {
+                return nats;
+            }
+            nats.port = free_port();
+        }
+        panic!("nats-server does not start:\n{}", tail(&nats.log, 40));
+    }
+
+    /// `nats://127.0.0.1:PORT`; a restart keeps it.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Process id. Panics when stopped.
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("nats-server is stopped").pid()
+    }
+
+    /// Directory that holds everything of this server.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where JetStream keeps its messages.
+    pub fn storage(&self) -> PathBuf {
+        self.dir.path().join("storage")
+    }
+
+    /// Stops in good order: what was acknowledged is on disk.
+    pub async fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.signal(Signal::SIGINT);
+            assert!(server.wait(STOP).await.is_some(), "nats-server does not stop:\n{}", tail(&self.log, 40));
+        }
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts again on the same port and storage after [`Self::stop`], [`Self::kill`] or [`Self::wipe`].
+    pub async fn start_again(&mut self) {
+        assert!(self.server.is_none(), "nats-server is already running");
+        assert!(self.launch().await, "nats-server does not start again:\n{}", tail(&self.log, 40));
+    }
+
+    /// [`Self::stop`], then start again with everything it stored.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start_again().await;
+    }
+
+    /// Stops it and removes all it stored: streams, consumers, messages. [`Self::start_again`] starts it empty.
+    pub async fn wipe(&mut self) {
+        self.stop().await;
+        std::fs::remove_dir_all(self.storage()).expect("remove JetStream's storage");
+    }
+
+    /// Freezes it (SIGSTOP): connections stay open and nobody answers.
+    pub fn pause(&mut self) {
+        self.server.as_mut().expect("nats-server is stopped").pause();
+    }
+
+    /// Undoes [`Self::pause`].
+    pub fn resume(&mut self) {
+        self.server.as_mut().expect("nats-server is stopped").signal(Signal::SIGCONT);
+    }
+
+    /// Starts the server and waits until it listens; `false` if it ended instead (its port was taken).
+    async fn launch(&mut self) -> bool {
+        let log = std::fs::File::options().append(true).open(&self.log).expect("the log was created");
+        let dir = self.dir.path();
+        let mut server = Process::launch(Launch {
+            program: self.program.clone(),
+            args: vec![
+                "--addr".into(),
+                "127.0.0.1".into(),
+                "--port".into(),
+                self.port.to_string().into(),
+                "--jetstream".into(),
+                "--store_dir".into(),
+                self.storage().into_os_string(),
+                "--ports_file_dir".into(),
+                dir.as_os_str().to_owned(),
+            ],
+            env: vec![],
+            without_prefix: Some("NATS_"),
+            directory: dir.to_owned(),
+            user: None,
+            stdout: log.try_clone().expect("a second handle of the log"),
+            stderr: log,
+            ending: Ending::Kill,
+        });
+        // Written once it listens; the name holds the process id, so a predecessor's file is not mistaken for it.
+        let ports = dir.join(format!("nats-server_{}.ports", server.pid()));
+        let deadline = Instant::now() + START;
+        let started = eventually("nats-server listens or ends", START * 2, async || {
+            assert!(Instant::now() < deadline, "nats-server is not ready:\n{}", tail(&self.log, 40));
+            match server.exited() {
+                Some(_) => Ok(false),
+                None if ports.is_file() => Ok(true),
+                None => Err("starting"),
+            }
+        })
+        .await;
+        self.server = started.then_some(server);
+        started
+    }
+}
