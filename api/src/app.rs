@@ -13,8 +13,10 @@ use dcm_journal::vault::Vault;
 use dcm_projections::{Fragments, ReadModels, RebuildState};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::events;
 use crate::freshness::Head;
 use crate::ops::Readiness;
 use crate::subclouds::render;
@@ -50,8 +52,12 @@ pub struct Settings {
     pub controller: Controller,
     /// Where files are.
     pub dirs: Dirs,
+    /// Path of a release's bootstrap validation variables below its folder of playbooks (subclouds.md V6).
+    pub release_variables: PathBuf,
     /// How long an answer waits for the read models at most (design §7).
     pub wait: Duration,
+    /// How long a phased creation is waited for (subclouds.md §7.1); below the time limit of a request.
+    pub creation_wait: Duration,
 }
 
 /// Directories of the controller (subclouds.md §2.4).
@@ -77,13 +83,15 @@ pub struct Dirs {
 
 impl Settings {
     /// Settings of a controller with active release `release`, management `subnet`, and `pool` of its own addresses;
-    /// no further releases, no directories, a wait of 1 s.
+    /// no further releases, no directories, waits of 1 s and 55 s.
     pub fn new(release: impl Into<String>, subnet: Subnet, pool: (IpAddr, IpAddr)) -> Self {
         Self {
             releases: Releases { active: release.into(), supported: None },
             controller: Controller { management_subnet: subnet, pool_start: pool.0, pool_end: pool.1 },
             dirs: Dirs::default(),
+            release_variables: PathBuf::from("roles/bootstrap/validate-config/vars/main.yml"),
             wait: Duration::from_secs(1),
+            creation_wait: Duration::from_secs(55),
         }
     }
 }
@@ -98,6 +106,7 @@ struct Inner {
     list_by_region: Fragments,
     rebuilds: RebuildState,
     head: Head,
+    streams: Arc<Semaphore>,
 }
 
 impl App {
@@ -107,7 +116,14 @@ impl App {
             |piece| Fragments::new(parts.models.subclouds(), render::LIST_HEAD, render::LIST_TAIL, piece);
         let (list, list_by_region) = (list(render::listed), list(render::listed_by_region));
         let head = Head::new(&parts.journal);
-        Self(Arc::new(Inner { parts, list, list_by_region, rebuilds: RebuildState::default(), head }))
+        Self(Arc::new(Inner {
+            parts,
+            list,
+            list_by_region,
+            rebuilds: RebuildState::default(),
+            head,
+            streams: events::places(),
+        }))
     }
 
     /// Commands on subclouds.
@@ -173,5 +189,10 @@ impl App {
     /// The journal's head, as this process knows it.
     pub(crate) fn head(&self) -> &Head {
         &self.0.head
+    }
+
+    /// Places for event streams.
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
     }
 }

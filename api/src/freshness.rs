@@ -110,7 +110,12 @@ impl Head {
     }
 
     /// Milliseconds since the journal first had something that a reader at `order` does not show.
-    async fn age_ms(&self, journal: &Arc<dyn Journal>, order: u64, event_time: Option<Timestamp>) -> u64 {
+    pub(crate) async fn age_ms(
+        &self,
+        journal: &Arc<dyn Journal>,
+        order: u64,
+        event_time: Option<Timestamp>,
+    ) -> u64 {
         let missed_since = match self.get(journal).await {
             Some(head) if head <= order => return 0,
             Some(_) => match journal.read_all(order, 1).await {

@@ -168,7 +168,8 @@ impl ReadModels {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        tracing::info!(name = projection.name(), version, position = signed(position), head = ?journal.head().await.ok(), "rebuilt");
+        let head = journal.head().await.ok();
+        tracing::info!(name = projection.name(), version, position = signed(position), ?head, "rebuilt");
         Ok(true)
     }
 }

@@ -1,5 +1,29 @@
 //! What operators look at: health, readiness, metrics, read models.
 
+mod health;
+mod projections;
 mod readiness;
 
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
 pub use readiness::Readiness;
+
+/// Answered to anyone, also under load.
+pub(crate) fn open_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::asyncapi))
+}
+
+/// Answered to identified callers.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(projections::list))
+        .routes(routes!(projections::rebuild))
+        .routes(routes!(projections::roll_back))
+}

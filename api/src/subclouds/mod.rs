@@ -1,5 +1,32 @@
 //! `/v1.0/subclouds`.
 
 mod advice;
+mod detail;
+mod list;
+mod query;
 pub mod reference;
 pub mod render;
+mod show;
+
+use axum::routing::{get, patch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::transport::{ApiError, unknown_path};
+
+/// The routes of subclouds.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list))
+        .routes(routes!(show::show))
+        .routes(routes!(detail::detail))
+        // Any second segment that is no verb shows the details (subclouds.md §6.2); other methods do not know it.
+        .route("/v1.0/subclouds/{subcloud}/{view}", get(detail::any_view).fallback(unknown_path))
+        .route("/v1.0/subclouds", patch(without_reference).delete(without_reference))
+}
+
+/// Changing or deleting no subcloud in particular (decisions.md, "Reference missing").
+async fn without_reference() -> ApiError {
+    ApiError::bad_request("Subcloud ID required")
+}

@@ -26,7 +26,7 @@ pub use identity::{Authentication, Caller};
 pub use limits::Limits;
 pub use negotiation::{Accept, ErrorForm};
 pub use request_id::{REQUEST_ID, RequestId, Traceparent};
-pub use routing::alternatives;
+pub use routing::{alternatives, unknown_path};
 
 /// The routes of the program, each group under the layers it needs.
 #[derive(Debug, Default)]
@@ -34,6 +34,9 @@ pub struct Routes {
     /// The contract's resources and the extensions on them, with their full paths (`/v1.0/subclouds/{subcloud}`):
     /// limited, negotiated, authenticated. Verbs are routes of their own, so that an unknown verb is an unknown path.
     pub contract: Router,
+    /// Resources that answer with something else than JSON (event streams): as `contract`, without the 406 of a client
+    /// that does not take JSON.
+    pub streams: Router,
     /// Health, metrics and documents: answered to anyone, also under load.
     pub open: Router,
 }
@@ -58,7 +61,7 @@ pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
     let contract = ServiceBuilder::new()
         .layer(from_fn_with_state(limits::Gate::new(limits), limits::bound_work))
         .layer(from_fn(routing::canonical_path))
-        .service(lookup(routes.contract, authentication));
+        .service(lookup(routes.contract, routes.streams, authentication));
     routes
         .open
         .method_not_allowed_fallback(routing::unsupported_method)
@@ -75,15 +78,22 @@ pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
 }
 
 /// The contract's routes with what only happens on a known path.
-fn lookup(contract: Router, authentication: Authentication) -> Router {
-    let root = routing::root();
-    if !contract.has_routes() {
-        return routing::with_json_suffix(root);
+fn lookup(contract: Router, streams: Router, authentication: Authentication) -> Router {
+    let contract = known(contract, |routes| {
+        routes
+            .route_layer(from_fn_with_state(authentication.clone(), identity::authenticate))
+            .route_layer(from_fn(negotiation::require_json))
+    });
+    let streams = known(streams, |routes| {
+        routes.route_layer(from_fn_with_state(authentication, identity::authenticate))
+    });
+    routing::with_json_suffix(contract.merge(streams).merge(routing::root()))
+}
+
+/// `routes` in their layers, if there are any. The refusal of a method is set first, so that the layers cover it too.
+fn known(routes: Router, layers: impl FnOnce(Router) -> Router) -> Router {
+    match routes.has_routes() {
+        true => layers(routes.method_not_allowed_fallback(routing::unsupported_method)),
+        false => routes,
     }
-    // The refusal of a method is set first, so that the layers below cover it too.
-    let known = contract
-        .method_not_allowed_fallback(routing::unsupported_method)
-        .route_layer(from_fn_with_state(authentication, identity::authenticate))
-        .route_layer(from_fn(negotiation::require_json));
-    routing::with_json_suffix(known.merge(root))
 }

@@ -32,7 +32,7 @@ fn sample() -> Routes {
     let open = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(async || (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"lag": 1})))));
-    Routes { contract, open }
+    Routes { contract, open, ..Routes::default() }
 }
 
 async fn echo(body: Bytes) -> Bytes {
@@ -305,8 +305,11 @@ async fn the_caller_is_the_anonymous_administrator() {
 
 #[tokio::test]
 async fn a_caller_outside_the_authentication_layer_is_refused() {
-    let routes =
-        Routes { contract: Router::new(), open: Router::new().route("/who", get(async |_: Caller| "")) };
+    let routes = Routes {
+        contract: Router::new(),
+        open: Router::new().route("/who", get(async |_: Caller| "")),
+        ..Routes::default()
+    };
     let app = wrap(routes, TransportSettings::default());
     let (response, _) = send(app.clone(), Request::get("/who").body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), 401);

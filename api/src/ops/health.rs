@@ -1,0 +1,115 @@
+//! Health, readiness, metrics, and the description of the messages.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::projections::{Lag, lags};
+use crate::app::App;
+
+/// How long one of the program's own checks may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Says that the process runs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operation", operation_id = "health",
+    responses((status = 200, description = "It runs", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Whether requests can be answered, and why not.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReadyBody {
+    /// Whether every part is ready.
+    ready: bool,
+    /// `ready`, or why it is not, by part.
+    parts: BTreeMap<String, String>,
+    /// How far the read models are behind the journal.
+    projections: Vec<Lag>,
+}
+
+/// Says whether requests can be answered.
+///
+/// Asks the journal, the read models and the vault, and reports what the roles of this process say about themselves.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation", operation_id = "readiness",
+    responses(
+        (status = 200, description = "Ready", body = ReadyBody),
+        (status = 503, description = "Not ready", body = ReadyBody),
+    )
+)]
+pub(super) async fn readyz(State(app): State<App>) -> Response {
+    let (mut parts, journal, vault, projections) =
+        tokio::join!(app.readiness().ask(), journal(&app), vault(&app), projections(&app));
+    parts.insert("journal".to_owned(), journal);
+    parts.insert("vault".to_owned(), vault);
+    let (models, projections) = match projections {
+        Ok(projections) => (Ok(()), projections),
+        Err(reason) => (Err(reason), Vec::new()),
+    };
+    parts.insert("read-models".to_owned(), models);
+    let ready = parts.values().all(Result::is_ok);
+    let parts = parts
+        .into_iter()
+        .map(|(name, state)| (name, state.err().unwrap_or_else(|| "ready".to_owned())))
+        .collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(ReadyBody { ready, parts, projections })).into_response()
+}
+
+async fn journal(app: &App) -> Result<(), String> {
+    let head = tokio::time::timeout(PATIENCE, app.journal().head()).await;
+    head.map_err(|_| no_answer())?.map(drop).map_err(|error| failed("journal", &error))
+}
+
+/// Any question will do.
+async fn vault(app: &App) -> Result<(), String> {
+    let name = tokio::time::timeout(PATIENCE, app.vault().name_of("system:readiness")).await;
+    name.map_err(|_| no_answer())?.map(drop).map_err(|error| failed("vault", &error))
+}
+
+async fn projections(app: &App) -> Result<Vec<Lag>, String> {
+    let health = tokio::time::timeout(PATIENCE, app.models().health()).await;
+    health.map_err(|_| no_answer())?.map_err(|error| failed("read models", &error))?;
+    // Without the journal there is nothing to compare with; its own part says so.
+    let lags = tokio::time::timeout(PATIENCE, lags(app)).await;
+    Ok(lags.ok().and_then(Result::ok).unwrap_or_default())
+}
+
+fn no_answer() -> String {
+    "no answer in time".to_owned()
+}
+
+/// Anyone may read the answer: what lies behind it is for the log.
+fn failed(part: &str, error: &dyn std::error::Error) -> String {
+    tracing::warn!(%error, part, "not ready");
+    "not available".to_owned()
+}
+
+/// Shows what is measured, in Prometheus' text form.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics(State(app): State<App>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics().render()).into_response()
+}
+
+/// Describes the messages on the bus.
+#[utoipa::path(
+    get, path = "/asyncapi.json", tag = "operation", operation_id = "asyncapi",
+    responses((status = 200, description = "An AsyncAPI document", body = Value))
+)]
+pub(super) async fn asyncapi(State(app): State<App>) -> Json<Value> {
+    Json(app.asyncapi().clone())
+}

@@ -1,0 +1,41 @@
+//! Every route of the program, under the transport's layers.
+
+use axum::Router;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::app::App;
+use crate::openapi::Description;
+use crate::transport::{Routes, TransportSettings, wrap};
+use crate::{events, history, ops, subclouds};
+
+/// The whole API over `app`, ready to be served.
+pub fn router(app: App, settings: TransportSettings) -> Router {
+    let description = description();
+    let (contract, _) = contract().split_for_parts();
+    let (streams, _) = events::routes().split_for_parts();
+    let (open, _) = ops::open_routes().split_for_parts();
+    let documents = Router::from(SwaggerUi::new("/docs").url("/openapi.json", description));
+    let routes = Routes {
+        contract: contract.with_state(app.clone()),
+        streams: streams.with_state(app.clone()),
+        open: open.with_state(app).merge(documents),
+    };
+    wrap(routes, settings)
+}
+
+/// The OpenAPI document: every operation the program has.
+pub fn description() -> OpenApi {
+    let all = OpenApiRouter::with_openapi(Description::openapi())
+        .merge(contract())
+        .merge(events::routes())
+        .merge(ops::open_routes());
+    all.into_openapi()
+}
+
+/// The contract's resources and the extensions on them.
+fn contract() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(subclouds::routes()).merge(history::routes()).merge(ops::routes())
+}

@@ -1,0 +1,53 @@
+//! E2: list subclouds (subclouds.md §6.1).
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+
+use super::query::ListQuery;
+use super::reference::{Agent, Given, Place};
+use super::render::SubcloudList;
+use super::show;
+use crate::app::App;
+use crate::freshness::Wanted;
+use crate::openapi::ErrorBody;
+use crate::transport::ApiError;
+
+/// Lists subclouds.
+///
+/// By id, none left out. For the certificate monitor (`User-Agent: cert-mon/1.0`) names are region names.
+#[utoipa::path(
+    get, path = "/v1.0/subclouds", tag = "subclouds", operation_id = "list_subclouds",
+    params(
+        ListQuery,
+        ("DCM-Position" = Option<String>, Header, description = "Position of a write that the answer must show"),
+    ),
+    responses(
+        (status = 200, description = "The subclouds", body = SubcloudList, headers(
+            ("DCM-Read-Position" = String, description = "Where the read model was"),
+            ("DCM-Read-Age-Ms" = u64, description = "How old the answer is"),
+            ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
+        )),
+        (status = "4XX", description = "Not as asked", body = ErrorBody),
+        (status = 503, description = "The read models are not available", body = ErrorBody),
+    )
+)]
+pub(super) async fn list(
+    State(app): State<App>,
+    agent: Agent,
+    wanted: Wanted,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    let waited = wanted.wait(&app).await?;
+    if let Some(reference) = query.subcloud_ref.filter(|reference| !reference.is_empty()) {
+        return show::row(&app, Given::new(&reference, Place::BeforeVerb, agent), waited).await;
+    }
+    let list = match agent {
+        Agent::CertMon => app.list_by_region().list().await?,
+        Agent::Peer | Agent::Other => app.list().list().await?,
+    };
+    let mut response = ([(CONTENT_TYPE, "application/json")], Body::from(list.body)).into_response();
+    waited.mark(&app, &mut response, list.position, list.event_time).await;
+    Ok(response)
+}

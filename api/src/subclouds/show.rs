@@ -1,0 +1,61 @@
+//! E3: show one subcloud (subclouds.md §6.2), now or at a moment of the past.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+
+use super::query::ShowQuery;
+use super::reference::{Agent, Given, Place};
+use super::render::{self, ShownSubcloud};
+use crate::app::App;
+use crate::freshness::{Waited, Wanted};
+use crate::history::as_of;
+use crate::openapi::ErrorBody;
+use crate::transport::ApiError;
+
+/// Shows a subcloud.
+///
+/// The reference is an id or a name; for the certificate monitor and for other controllers (`User-Agent` exactly
+/// `cert-mon/1.0` or `dcmanager/1.0`) an id or a region.
+#[utoipa::path(
+    get, path = "/v1.0/subclouds/{subcloud}", tag = "subclouds", operation_id = "show_subcloud",
+    params(
+        ("subcloud" = String, Path, description = "Id or name"),
+        ShowQuery,
+        ("DCM-Position" = Option<String>, Header, description = "Position of a write that the answer must show"),
+    ),
+    responses(
+        (status = 200, description = "The subcloud", body = ShownSubcloud, headers(
+            ("DCM-Read-Position" = String, description = "Where the read model was"),
+            ("DCM-Read-Age-Ms" = u64, description = "How old the answer is"),
+            ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
+        )),
+        (status = 404, description = "There is no such subcloud", body = ErrorBody),
+        (status = "4XX", description = "Not as asked", body = ErrorBody),
+        (status = 503, description = "The read models are not available", body = ErrorBody),
+    )
+)]
+pub(super) async fn show(
+    State(app): State<App>,
+    agent: Agent,
+    wanted: Wanted,
+    Path(subcloud): Path<String>,
+    Query(query): Query<ShowQuery>,
+) -> Result<Response, ApiError> {
+    let given = Given::new(&subcloud, Place::Last, agent);
+    let waited = wanted.wait(&app).await?;
+    match query.as_of {
+        Some(moment) => as_of::show(&app, given, &moment, waited).await,
+        None => row(&app, given, waited).await,
+    }
+}
+
+/// The answer for the row that is meant.
+pub(super) async fn row(app: &App, given: Given<'_>, waited: Waited) -> Result<Response, ApiError> {
+    // The position first: what is read afterwards is at least as new.
+    let (position, event_time) = app.models().subclouds().position().await?;
+    let row = given.row(app).await?;
+    let mut response = Json(render::shown(&row.subcloud, (&row).into())).into_response();
+    waited.mark(app, &mut response, position, event_time).await;
+    Ok(response)
+}
