@@ -120,7 +120,9 @@ impl Subcloud {
             E::SubcloudUnmanaged(_) => self.manage(ManagementState::Unmanaged),
             E::DeployStatusChanged(changed) => {
                 self.deploy = changed.to;
-                self.status_revision = self.revision;
+                if changed.from != changed.to {
+                    self.status_revision = self.revision;
+                }
                 self.leave_phase(changed);
                 if let Some(error) = &changed.error {
                     self.error_description = error.clone();
