@@ -1,6 +1,6 @@
 //! The directory's state. Its maps share structure, so that a copy costs nothing however many subclouds there are.
 
-use imbl::HashMap;
+use rpds::HashTrieMapSync as Map;
 use uuid::Uuid;
 
 use super::{DirectoryEvent, EntryReserved, NameReserved};
@@ -32,11 +32,11 @@ pub struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     last_id: i64,
-    entries: HashMap<Uuid, Entry>,
-    by_id: HashMap<i64, Uuid>,
-    by_name: HashMap<Name, Uuid>,
-    by_region: HashMap<Region, Uuid>,
-    unsettled: HashMap<Uuid, ()>,
+    entries: Map<Uuid, Entry>,
+    by_id: Map<i64, Uuid>,
+    by_name: Map<Name, Uuid>,
+    by_region: Map<Region, Uuid>,
+    unsettled: Map<Uuid, ()>,
 }
 
 impl Directory {
@@ -89,10 +89,10 @@ impl Directory {
     fn reserve(&mut self, reserved: &EntryReserved) {
         let entity = reserved.entity;
         self.last_id = self.last_id.max(reserved.id);
-        self.by_id.insert(reserved.id, entity);
-        self.by_name.insert(reserved.name.clone(), entity);
-        self.by_region.insert(reserved.region.clone(), entity);
-        self.unsettled.insert(entity, ());
+        self.by_id.insert_mut(reserved.id, entity);
+        self.by_name.insert_mut(reserved.name.clone(), entity);
+        self.by_region.insert_mut(reserved.region.clone(), entity);
+        self.unsettled.insert_mut(entity, ());
         let entry = Entry {
             id: reserved.id,
             name: reserved.name.clone(),
@@ -103,18 +103,19 @@ impl Directory {
             reserved_at: reserved.at,
             confirmed: false,
         };
-        self.entries.insert(entity, entry);
+        self.entries.insert_mut(entity, entry);
     }
 
     fn release(&mut self, entity: Uuid) -> Option<()> {
-        let entry = self.entries.remove(&entity)?;
-        self.by_id.remove(&entry.id);
-        self.by_name.remove(&entry.name);
-        self.by_region.remove(&entry.region);
+        let entry = self.entries.get(&entity)?.clone();
+        self.entries.remove_mut(&entity);
+        self.by_id.remove_mut(&entry.id);
+        self.by_name.remove_mut(&entry.name);
+        self.by_region.remove_mut(&entry.region);
         if let Some(name) = entry.next_name {
-            self.by_name.remove(&name);
+            self.by_name.remove_mut(&name);
         }
-        self.unsettled.remove(&entity);
+        self.unsettled.remove_mut(&entity);
         Some(())
     }
 
@@ -123,8 +124,8 @@ impl Directory {
         let entry = self.entries.get_mut(&entity)?;
         entry.next_name = Some(name.clone());
         entry.reserved_at = at;
-        self.by_name.insert(name, entity);
-        self.unsettled.insert(entity, ());
+        self.by_name.insert_mut(name, entity);
+        self.unsettled.insert_mut(entity, ());
         Some(())
     }
 
@@ -134,9 +135,9 @@ impl Directory {
         let next = entry.next_name.take()?;
         let dropped = if renamed { std::mem::replace(&mut entry.name, next) } else { next };
         if entry.confirmed {
-            self.unsettled.remove(&entity);
+            self.unsettled.remove_mut(&entity);
         }
-        self.by_name.remove(&dropped);
+        self.by_name.remove_mut(&dropped);
         Some(())
     }
 
@@ -144,7 +145,7 @@ impl Directory {
         let entry = self.entries.get_mut(&entity)?;
         entry.confirmed = true;
         if entry.next_name.is_none() {
-            self.unsettled.remove(&entity);
+            self.unsettled.remove_mut(&entity);
         }
         Some(())
     }
