@@ -1,0 +1,68 @@
+//! `/v1.0/phased-subcloud-deploy`: one phase of a deployment at a time (subclouds.md §7).
+
+mod abort;
+mod bootstrap;
+mod complete;
+mod configure;
+mod create;
+mod install;
+mod parts;
+mod resume;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::routing::patch;
+use dcm_domain::subcloud::Subcloud;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::asker::Asker;
+use crate::subclouds::reference::{Given, Naming, Place};
+use crate::subclouds::update::living;
+use crate::transport::ApiError;
+
+/// The routes of phased deployment.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create))
+        .routes(routes!(install::install))
+        .routes(routes!(bootstrap::bootstrap))
+        .routes(routes!(configure::configure))
+        .routes(routes!(complete::complete))
+        .routes(routes!(abort::abort))
+        .routes(routes!(resume::resume))
+        .route("/v1.0/phased-subcloud-deploy", patch(without_reference))
+        .route("/v1.0/phased-subcloud-deploy/{subcloud}", patch(without_verb))
+        .route("/v1.0/phased-subcloud-deploy/{subcloud}/{verb}", patch(unknown_verb))
+}
+
+/// The subcloud that a verb is for: by id or name, never by region (subclouds.md §4).
+async fn subcloud(app: &App, reference: &str, place: Place) -> Result<(Uuid, Arc<Subcloud>), ApiError> {
+    let entity = Given::new(reference, place, Naming::Names).entity(app).await?;
+    Ok((entity, living(app, entity).await?))
+}
+
+async fn without_reference(_: Asker) -> ApiError {
+    ApiError::bad_request("Subcloud ID required")
+}
+
+async fn without_verb(
+    State(app): State<App>,
+    _: Asker,
+    Path(reference): Path<String>,
+) -> Result<(), ApiError> {
+    subcloud(&app, &reference, Place::Last).await?;
+    Err(ApiError::bad_request("Invalid request"))
+}
+
+async fn unknown_verb(
+    State(app): State<App>,
+    _: Asker,
+    Path((reference, _)): Path<(String, String)>,
+) -> Result<(), ApiError> {
+    subcloud(&app, &reference, Place::BeforeVerb).await?;
+    Err(ApiError::bad_request("Invalid request"))
+}
