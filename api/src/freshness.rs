@@ -5,7 +5,7 @@
 //! `DCM-Read-Age-Ms`: 0 if nothing newer is known to be in the journal, else how long ago the first event that the
 //! answer does not show yet was recorded.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
@@ -15,7 +15,7 @@ use dcm_journal::store::Journal;
 use dcm_schemas::Position;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::transport::ApiError;
@@ -31,6 +31,8 @@ pub const STALE: HeaderName = HeaderName::from_static("dcm-stale");
 
 /// How long a head that was asked for counts as known.
 const KNOWN_FOR: Duration = Duration::from_millis(100);
+/// How long a read waits for the journal to tell how old its answer is.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The position that the client wants to see. An extractor; 400 if the header is no position.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,48 +103,63 @@ pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
 /// The journal's head: what this process appended, and what the journal said lately.
 pub(crate) struct Head {
     appended: watch::Receiver<u64>,
-    asked: Mutex<Option<(Instant, u64)>>,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    at: Option<Instant>,
+    /// `None` if the journal did not answer.
+    head: Option<u64>,
 }
 
 impl Head {
     pub(crate) fn new(journal: &Arc<dyn Journal>) -> Self {
-        Self { appended: journal.appended(), asked: Mutex::new(None) }
+        Self { appended: journal.appended(), asked: Mutex::default() }
     }
 
-    /// Milliseconds since the journal first had something that a reader at `order` does not show.
+    /// Milliseconds since the journal first had something that a reader at `order` does not show. If the journal does
+    /// not answer, since that reader's last event: it is at most that old.
     pub(crate) async fn age_ms(
         &self,
         journal: &Arc<dyn Journal>,
         order: u64,
         event_time: Option<Timestamp>,
     ) -> u64 {
-        let missed_since = match self.get(journal).await {
+        let since = match self.get(journal).await {
             Some(head) if head <= order => return 0,
-            Some(_) => match journal.read_all(order, 1).await {
-                Ok(missed) => match missed.first() {
+            Some(_) => match tokio::time::timeout(PATIENCE, journal.read_all(order, 1)).await {
+                Ok(Ok(missed)) => match missed.first() {
                     Some(first) => Some(first.envelope.recorded_at),
                     None => return 0,
                 },
-                Err(_) => event_time,
+                _ => event_time,
             },
-            // The journal does not answer: the answer is at most as old as its last event.
             None => event_time,
         };
-        let Some(since) = missed_since else { return 0 };
+        let Some(since) = since else { return 0 };
         let age = chrono::Utc::now().timestamp_micros().saturating_sub(since.micros()) / 1000;
         u64::try_from(age).unwrap_or(0)
     }
 
+    /// The head; one caller asks the journal for all who come within [`KNOWN_FOR`], and none waits long for it: a read
+    /// is answered without the journal too.
     async fn get(&self, journal: &Arc<dyn Journal>) -> Option<u64> {
         let appended = *self.appended.borrow();
-        let mut asked = self.asked.lock().await;
-        if let Some((at, head)) = *asked
-            && at.elapsed() < KNOWN_FOR
-        {
-            return Some(head.max(appended));
-        }
-        let head = journal.head().await.ok()?;
-        *asked = Some((Instant::now(), head));
-        Some(head.max(appended))
+        let known = {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = asked.at.is_some_and(|at| at.elapsed() < KNOWN_FOR).then_some(asked.head);
+            asked.at = known.map_or_else(|| Some(Instant::now()), |_| asked.at);
+            known
+        };
+        let head = match known {
+            Some(head) => head,
+            None => {
+                let head = tokio::time::timeout(PATIENCE, journal.head()).await.ok().and_then(Result::ok);
+                self.asked.lock().unwrap_or_else(PoisonError::into_inner).head = head;
+                head
+            }
+        };
+        head.map(|head| head.max(appended))
     }
 }
