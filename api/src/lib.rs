@@ -2,12 +2,15 @@
 
 pub mod app;
 pub mod asker;
+mod deploy_files;
+mod documents;
 mod error_map;
 mod events;
 pub mod freshness;
 mod history;
 pub mod openapi;
 pub mod ops;
+mod phased;
 mod router;
 pub mod subclouds;
 pub mod transport;

@@ -9,7 +9,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::openapi::Description;
 use crate::transport::{Routes, TransportSettings, wrap};
-use crate::{events, history, ops, subclouds};
+use crate::{events, history, ops, phased, subclouds};
 
 /// The whole API over `app`, ready to be served.
 pub fn router(app: App, settings: TransportSettings) -> Router {
@@ -37,5 +37,9 @@ pub fn description() -> OpenApi {
 
 /// The contract's resources and the extensions on them.
 fn contract() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(subclouds::routes()).merge(history::routes()).merge(ops::routes())
+    OpenApiRouter::new()
+        .merge(subclouds::routes())
+        .merge(phased::routes())
+        .merge(history::routes())
+        .merge(ops::routes())
 }

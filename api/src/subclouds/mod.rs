@@ -1,12 +1,22 @@
 //! `/v1.0/subclouds`.
 
 mod advice;
+mod create;
+pub(crate) mod creation;
+mod delete;
 mod detail;
+pub mod forms;
 mod list;
+mod network_reconfiguration;
+pub(crate) mod payload;
 mod query;
 pub mod reference;
 pub mod render;
+mod retired;
 mod show;
+pub(crate) mod update;
+mod update_availability;
+mod update_status;
 
 use axum::routing::{get, patch};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,7 +29,15 @@ use crate::transport::{ApiError, unknown_path};
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list::list))
+        .routes(routes!(create::create))
         .routes(routes!(show::show))
+        .routes(routes!(update::update))
+        .routes(routes!(delete::delete))
+        .routes(routes!(update_status::update_status))
+        .routes(routes!(update_availability::update_availability))
+        .routes(routes!(retired::restore))
+        .routes(routes!(retired::reconfigure))
+        .routes(routes!(retired::reinstall))
         .routes(routes!(detail::detail))
         // Any second segment that is no verb shows the details (subclouds.md §6.2); other methods do not know it.
         .route("/v1.0/subclouds/{subcloud}/{view}", get(detail::any_view).fallback(unknown_path))
