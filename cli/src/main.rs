@@ -1,1 +1,94 @@
-fn main() {}
+//! `dcm`: the one binary. Reads the configuration, builds the adapters, starts roles; and the operator's commands.
+
+mod commands;
+mod config;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use commands::{doctor, events, history, projections, show};
+use dcm_workers::playbook::supervisor::{self, SupervisorArgs};
+
+/// The DC Manager API, event-sourced.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server, or some of its roles. Example: `dcm serve --demo 20`
+    Serve(config::Flags),
+    /// What happened to a subcloud, who did it and when. Example: `dcm history subcloud1`
+    History(history::Args),
+    /// The state of a subcloud, now or at any moment. Example: `dcm show subcloud1 --as-of 2026-01-01T00:00:00Z`
+    Show(show::Args),
+    /// Everything that happens. Example: `dcm events --follow`
+    Events(events::Args),
+    /// Read models: their progress, rebuilding, rolling back. Example: `dcm projections list`
+    #[command(subcommand)]
+    Projections(projections::Command),
+    /// Check every dependency and say what to do.
+    Doctor(config::Flags),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Run a playbook so that it cannot outlive its worker (used by the worker role).
+    #[command(hide = true)]
+    ExecPlaybook {
+        /// The command line to run, after `--`.
+        #[arg(last = true, required = true)]
+        argv: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether the program could start with this configuration.
+    Check(config::Flags),
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    // The supervisor is a small process of its own: no runtime, no providers.
+    if let Command::ExecPlaybook { argv } = command {
+        return supervisor::main(SupervisorArgs { argv });
+    }
+    // Two providers are compiled in by dependencies; without a choice rustls refuses to choose.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("dcm: the TLS provider is installed already");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("dcm: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("dcm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, commands::Failure> {
+    match command {
+        Command::Serve(flags) => serve::run(&flags).await,
+        Command::History(args) => history::run(&args).await,
+        Command::Show(args) => show::run(&args).await,
+        Command::Events(args) => events::run(&args).await,
+        Command::Projections(command) => projections::run(&command).await,
+        Command::Doctor(flags) => doctor::run(&flags).await,
+        Command::Config(ConfigCommand::Check(flags)) => commands::config::check(&flags),
+        Command::Config(ConfigCommand::Schema) => commands::config::schema(),
+        Command::ExecPlaybook { .. } => Ok(ExitCode::FAILURE),
+    }
+}

@@ -1,5 +1,10 @@
-//!
+//! What works beside the API: the relay that fills the bus, and the roles that act on what happens.
 
 pub mod certmon;
 pub mod demo;
+pub mod deploy;
+pub mod housekeeping;
+mod outage;
 pub mod playbook;
+pub mod relay;
+pub mod singleton;

@@ -1,0 +1,100 @@
+//! `dcm doctor`: checks every dependency and says what to do.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use dcm_journal::{lease::Leases, store, vault};
+
+use super::{Failure, line};
+use crate::config::{Config, Flags, Paths, Role, load};
+use crate::serve::{bus, lock};
+
+/// Checks everything the configuration names; exits with 1 and names what is down.
+pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
+    let config = load(flags, std::env::vars())?;
+    let mut down = Vec::new();
+    for finding in config.check() {
+        report(&mut down, "configuration", Err(finding.to_string()))?;
+    }
+    if config.is_embedded() && lock::is_held(&config.data_dir) {
+        line(format_args!("ok    data directory: in use by a running dcm; ask its /readyz"))?;
+    } else {
+        stores(&config, &mut down).await?;
+    }
+    let on_the_bus = match bus::connect(&config).await {
+        Ok(bus) => bus.health().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    report(&mut down, "bus", on_the_bus)?;
+    if config.has(Role::Worker) {
+        report(&mut down, "ansible-playbook", program(&config.deploy.ansible_playbook))?;
+        directories(&config.paths(), &mut down)?;
+    }
+    match down.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => {
+            line(format_args!("down: {}", down.join(", ")))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn stores(config: &Config, down: &mut Vec<&'static str>) -> Result<(), Failure> {
+    let journal = store::open(&config.journal, &config.data_dir).await;
+    let id = journal.as_ref().ok().map(|journal| journal.id());
+    report(down, "journal", journal.map(drop).map_err(|error| error.to_string()))?;
+    let vault = vault::open(config.vault_url(), &config.data_dir, config.vault_key_file.as_deref()).await;
+    report(down, "vault", vault.map(drop).map_err(|error| error.to_string()))?;
+    if let Some(id) = id {
+        let models = dcm_projections::ReadModels::open(&config.read_model, &config.data_dir, id).await;
+        report(down, "read models", models.map(drop).map_err(|error| error.to_string()))?;
+    }
+    let leases = Leases::open(&config.read_model, &config.data_dir).await;
+    report(down, "leases", leases.map(drop).map_err(|error| error.to_string()))
+}
+
+fn directories(paths: &Paths, down: &mut Vec<&'static str>) -> Result<(), Failure> {
+    for (name, path) in
+        [("dirs.ansible", &paths.ansible), ("dirs.logs", &paths.logs), ("dirs.runs", &paths.runs)]
+    {
+        let made = std::fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()));
+        report(down, name, made)?;
+    }
+    let playbooks = match paths.playbooks.is_dir() {
+        true => Ok(()),
+        false => {
+            Err(format!("{} is missing: deployments end in their preparation", paths.playbooks.display()))
+        }
+    };
+    report(down, "dirs.playbooks", playbooks)
+}
+
+/// Whether the program is where it is said to be, or in `PATH`.
+fn program(name: &Path) -> Result<(), String> {
+    let found = match name.components().count() {
+        1 => std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(name).is_file())),
+        _ => name.is_file(),
+    };
+    match found {
+        true => Ok(()),
+        false => {
+            Err(format!("{} is not installed: see the README for the line that installs it", name.display()))
+        }
+    }
+}
+
+fn report(
+    down: &mut Vec<&'static str>,
+    what: &'static str,
+    found: Result<(), String>,
+) -> Result<(), Failure> {
+    match found {
+        Ok(()) => line(format_args!("ok    {what}"))?,
+        Err(problem) => {
+            line(format_args!("down  {what}: {problem}"))?;
+            down.push(what);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What a configuration must fulfil beyond its shape.
+
+use std::net::IpAddr;
+
+use dcm_domain::value::Subnet;
+
+use super::{Auth, Config, Role};
+
+/// One thing that is wrong with a configuration, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct Finding {
+    /// The key at fault.
+    pub key: &'static str,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl Config {
+    /// Everything that is wrong; empty if the program can start with it.
+    pub fn check(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut found = |key, problem: String| findings.push(Finding { key, problem });
+        for (key, url) in [
+            ("journal", self.journal.as_str()),
+            ("read_model", &self.read_model),
+            ("vault", self.vault_url()),
+        ] {
+            if !["embedded:", "postgres://", "postgresql://"].iter().any(|known| url.starts_with(known)) {
+                found(key, "expected `embedded:` or `postgres://…`".to_owned());
+            }
+        }
+        if !["local:", "nats://", "tls://"].iter().any(|known| self.bus.starts_with(known)) {
+            found("bus", "expected `local:` or `nats://…`".to_owned());
+        }
+        if self.roles.is_empty() {
+            found("roles", "at least one role is needed".to_owned());
+        }
+        if self.is_embedded() && Role::ALL.iter().any(|role| !self.has(*role)) {
+            found(
+                "roles",
+                "embedded stores and the local bus serve one process: it must run every role".to_owned(),
+            );
+        }
+        if !self.vault_url().starts_with("embedded:") && self.vault_key_file.is_none() {
+            found(
+                "vault_key_file",
+                "a vault on a server needs a key file that every process is given".to_owned(),
+            );
+        }
+        if self.auth == Auth::None && !self.listen.ip().is_loopback() && !self.allow_open_listen {
+            found(
+                "listen",
+                "without authentication only loopback is served; see --allow-open-listen".to_owned(),
+            );
+        }
+        self.check_controller(&mut found);
+        if let Err(wrong) = self.cert_mon.schedule.check() {
+            found("cert_mon.schedule", wrong.to_string());
+        }
+        if self.deploy.parallel_runs == 0
+            || self.deploy.lease_secs == 0
+            || self.deploy.phase_deadline_secs == 0
+        {
+            found("deploy", "numbers must be greater than 0".to_owned());
+        }
+        findings
+    }
+
+    fn check_controller(&self, found: &mut impl FnMut(&'static str, String)) {
+        let controller = &self.controller;
+        if let Err(wrong) = Subnet::parse(&controller.management_subnet) {
+            found("controller.management_subnet", wrong.to_string());
+        }
+        for (key, address) in [
+            ("controller.management_start_ip", &controller.management_start_ip),
+            ("controller.management_end_ip", &controller.management_end_ip),
+        ] {
+            if address.parse::<IpAddr>().is_err() {
+                found(key, format!("{address:?} is not an IP address"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_be_started_with() {
+        assert_eq!(Config::default().check(), []);
+    }
+
+    #[test]
+    fn each_rule_names_its_key() {
+        let keys = |config: Config| config.check().iter().map(|finding| finding.key).collect::<Vec<_>>();
+        let open = Config { listen: ([0, 0, 0, 0], 8119).into(), ..Config::default() };
+        assert_eq!(keys(open), ["listen"]);
+        let partial = Config { roles: vec![Role::Api], ..Config::default() };
+        assert_eq!(keys(partial), ["roles"]);
+        let server = Config { journal: "postgres://x".to_owned(), ..Config::default() };
+        assert_eq!(keys(server), ["vault_key_file"]);
+        assert_eq!(keys(Config { bus: "amqp://x".to_owned(), ..Config::default() }), ["bus"]);
+    }
+}

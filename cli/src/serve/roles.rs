@@ -1,0 +1,238 @@
+//! The roles: each is a task that ends when the process is asked to stop.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcm_api::app::{Dirs, Parts, Settings};
+use dcm_api::transport::TransportSettings;
+use dcm_domain::value::Subnet;
+use dcm_journal::lease::Holder;
+use dcm_projections::Projector;
+use dcm_workers::housekeeping::Housekeeping;
+use dcm_workers::{certmon, deploy, relay, singleton};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::stores::Stores;
+use super::{Process, bus, demo::Demo, releases};
+use crate::commands::Failure;
+use crate::config::{Config, Role};
+
+/// Pause before a singleton that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The whole HTTP service.
+///
+/// # Errors
+/// [`Failure::Start`] if a fact of the configuration cannot be used.
+pub fn router(process: &Process) -> Result<axum::Router, Failure> {
+    let stores = &process.stores;
+    let bus = Arc::clone(&stores.bus);
+    process.readiness.add_check("bus", move || {
+        let bus = Arc::clone(&bus);
+        async move { bus.health().await.map_err(|error| error.to_string()) }
+    });
+    let app = dcm_api::App::new(Parts {
+        fleet: Arc::clone(&stores.fleet),
+        models: Arc::clone(&stores.models),
+        vault: Arc::clone(&stores.vault),
+        journal: Arc::clone(&stores.journal),
+        settings: settings(&process.config)?,
+        readiness: Arc::clone(&process.readiness),
+        metrics: process.metrics.clone(),
+        asyncapi: dcm_schemas::asyncapi::asyncapi(),
+        stop: process.stop.clone(),
+    });
+    Ok(dcm_api::router(app, TransportSettings::default()))
+}
+
+fn settings(config: &Config) -> Result<Settings, Failure> {
+    let controller = &config.controller;
+    let address = |key: &str, text: &str| text.parse().map_err(|error| Failure::start(key.to_owned(), error));
+    let subnet = Subnet::parse(&controller.management_subnet)
+        .map_err(|error| Failure::start("controller.management_subnet", error))?;
+    let pool = (
+        address("controller.management_start_ip", &controller.management_start_ip)?,
+        address("controller.management_end_ip", &controller.management_end_ip)?,
+    );
+    let paths = config.paths();
+    Ok(Settings {
+        releases: releases::releases(controller),
+        dirs: Dirs {
+            ansible: paths.ansible,
+            playbooks: paths.playbooks,
+            previous_playbooks: paths.previous_playbooks,
+            loads: paths.loads,
+            deploy: paths.deploy,
+            applications: paths.alternative_deploy,
+            backups: paths.backups,
+            logs: paths.logs,
+        },
+        wait: Duration::from_millis(config.write_wait_ms),
+        ..Settings::new(controller.software_version.clone(), subnet, pool)
+    })
+}
+
+/// Keeps the read models up to date, while this process holds the projector's lease.
+pub async fn projector(process: Process) -> Result<(), Failure> {
+    let bell = Arc::new(Notify::new());
+    let ringing = bus::hear_appends(
+        Arc::clone(&process.stores.bus),
+        process.stores.journal.id(),
+        Arc::clone(&bell),
+        process.stop.clone(),
+    );
+    let working = only_one(&process, "projector", |epoch, held| {
+        let stores = process.stores.clone();
+        let readiness = Arc::clone(&process.readiness);
+        let bell = Arc::clone(&bell);
+        async move {
+            let projector = Projector::new(stores.models, stores.journal, epoch, bell);
+            let ended = projector.run(&held, |_| ()).await.map_err(|error| error.to_string());
+            report(&readiness, "projector", &ended);
+            if ended.is_err() {
+                pause(&held).await;
+            }
+        }
+    });
+    tokio::join!(ringing, working).1
+}
+
+/// Copies committed events to the bus, while this process holds the relay's lease.
+pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
+    let bell = Arc::new(Notify::new());
+    let ringing = bus::hear_appends(
+        Arc::clone(&process.stores.bus),
+        process.stores.journal.id(),
+        Arc::clone(&bell),
+        process.stop.clone(),
+    );
+    // A bus of this process begins empty: what was committed before is nobody's news.
+    let start = match process.config.bus.starts_with("local:") {
+        true => relay::StartAt::Head(head),
+        false => relay::StartAt::Origin,
+    };
+    let working = only_one(&process, "relay", |_, held| {
+        let stores = process.stores.clone();
+        let readiness = Arc::clone(&process.readiness);
+        let relay = relay::Relay::new(stores.journal, stores.bus, Arc::clone(&bell)).start_at(start);
+        async move {
+            let ended = relay.run(&held).await.map_err(|error| error.to_string());
+            report(&readiness, "relay", &ended);
+            if ended.is_err() {
+                pause(&held).await;
+            }
+        }
+    });
+    let timeouts = run_timeouts(&process);
+    let ((), relayed, ended) = tokio::join!(ringing, working, timeouts);
+    relayed.and(ended)
+}
+
+/// Ends runs that nobody works on, where no deploy worker does it: a fleet without workers must not wait for ever.
+async fn run_timeouts(process: &Process) -> Result<(), Failure> {
+    if process.config.has(Role::Worker) {
+        return Ok(());
+    }
+    let Stores { fleet, leases, models, vault, .. } = process.stores.clone();
+    let times = deploy_settings(&process.config).timeouts();
+    let timeouts = deploy::RunTimeouts::new(fleet, leases, models, Some(vault), times);
+    let timeouts = timeouts.map_err(|error| Failure::start("run timeouts", error))?;
+    timeouts.run(process.stop.clone()).await;
+    Ok(())
+}
+
+async fn only_one<W, F>(process: &Process, name: &str, work: W) -> Result<(), Failure>
+where
+    W: FnMut(i64, CancellationToken) -> F,
+    F: Future<Output = ()>,
+{
+    let holder = Holder::this_process(name).map_err(|error| Failure::start(name, error))?;
+    singleton::run(&process.stores.leases, name, &holder, &process.stop, work).await;
+    Ok(())
+}
+
+fn report(readiness: &dcm_api::ops::Readiness, role: &str, ended: &Result<(), String>) {
+    if let Err(error) = ended {
+        tracing::error!(role, error, "stopped; it is tried again");
+    }
+    readiness.set(role, ended.clone());
+}
+
+async fn pause(held: &CancellationToken) {
+    tokio::select! {
+        () = held.cancelled() => {}
+        () = tokio::time::sleep(PAUSE) => {}
+    }
+}
+
+/// Carries out deployments, and settles what crashes left half-way.
+pub async fn worker(process: Process) -> Result<(), Failure> {
+    let stores = &process.stores;
+    let worker = deploy::DeployWorker::new(deploy::Context {
+        fleet: Arc::clone(&stores.fleet),
+        vault: Arc::clone(&stores.vault),
+        leases: stores.leases.clone(),
+        bus: Arc::clone(&stores.bus),
+        models: Arc::clone(&stores.models),
+        settings: deploy_settings(&process.config),
+    });
+    let worker = worker.map_err(|error| Failure::start("worker", error))?;
+    let housekeeping = Housekeeping::new(Arc::clone(&stores.fleet), Arc::clone(&stores.models));
+    tokio::join!(worker.run(process.stop.clone()), housekeeping.run(process.stop.clone()));
+    Ok(())
+}
+
+fn deploy_settings(config: &Config) -> deploy::Settings {
+    let paths = config.paths();
+    let facts = &config.controller;
+    let dirs = deploy::Dirs {
+        ansible: paths.ansible,
+        playbooks: paths.playbooks,
+        previous_playbooks: paths.previous_playbooks,
+        runs: paths.runs,
+        logs: paths.logs,
+    };
+    let controller = deploy::ControllerFacts {
+        management_subnet: facts.management_subnet.clone(),
+        floating_address: facts.management_floating_ip.clone(),
+        oam_subnet: facts.oam_subnet.clone(),
+        oam_floating_address: facts.oam_floating_ip.clone(),
+    };
+    deploy::Settings {
+        ansible_playbook: config.deploy.ansible_playbook.clone(),
+        max_runs: config.deploy.parallel_runs,
+        phase_deadline: Duration::from_secs(config.deploy.phase_deadline_secs),
+        claim_within: Duration::from_secs(config.deploy.claim_within_secs),
+        lease_ttl: Duration::from_secs(config.deploy.lease_secs),
+        ..deploy::Settings::new(dirs, &facts.software_version, controller)
+    }
+}
+
+/// Audits certificates: of the configured endpoints, or of the demo's.
+pub async fn cert_mon(process: Process, demo: Option<Demo>) -> Result<(), Failure> {
+    let config = &process.config.cert_mon;
+    let (template, ca_dir, schedule) = match demo {
+        Some(demo) => (demo.template, demo.ca_dir, demo.schedule),
+        None => {
+            let template = config.endpoint.as_deref().map_or_else(|| Ok(Default::default()), str::parse);
+            let ca_dir: PathBuf =
+                config.ca_dir.clone().unwrap_or_else(|| process.config.data_dir.join("certificates"));
+            let template = template.map_err(|error| Failure::start("cert_mon.endpoint", error))?;
+            (template, ca_dir, config.schedule.clone())
+        }
+    };
+    let worker = certmon::worker::CertMon::new(certmon::worker::Context {
+        fleet: Arc::clone(&process.stores.fleet),
+        models: Arc::clone(&process.stores.models),
+        bus: Arc::clone(&process.stores.bus),
+        settings: schedule,
+        template,
+        ca_dir,
+    })
+    .map_err(|error| Failure::start("cert-mon", error))?;
+    worker.run(process.stop.clone()).await;
+    Ok(())
+}
