@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::store::{AppendError, Expected, Journal, ReadError};
 pub use loaded::Loaded;
-pub use meta::Meta;
+pub use meta::{Meta, derived_id};
 
 /// How many aggregates of one kind are kept folded.
 const CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
