@@ -38,7 +38,7 @@ impl Report {
 pub enum Conclusion {
     /// The deploy status, given here, is one of [`SKIPPED_DEPLOY_STATUSES`].
     Skipped(String),
-    /// The manager does not know the region (any more), or could not be asked; the reason is given here.
+    /// There is no subcloud of the region (any more); the reason is given here.
     NotFound(String),
     /// The chain leads to the expected CA.
     InSync,

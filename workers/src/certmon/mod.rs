@@ -2,15 +2,18 @@
 //!
 //! One audit is a TLS handshake ([`handshake`]) with the subcloud's endpoint ([`target`]), the check of the served
 //! chain ([`chain`]) and a decision ([`audit`]). Which region is due when is kept by [`queue`]. The decision and the
-//! queue know neither clock nor network, so the rules of access.md §13 are tested without either.
+//! queue know neither clock nor network, so the rules of access.md §13 are tested without either. [`worker`] puts
+//! them to work.
 
 pub mod audit;
 pub mod chain;
+mod follow;
 pub mod handshake;
 pub mod queue;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod worker;
 
 use std::time::Duration;
 
@@ -85,6 +88,17 @@ impl Settings {
         }
     }
 
+    /// For a demo fleet: everything is audited every 5 s (design.md §10), however large the fleet.
+    pub fn for_demo(subclouds: usize) -> Self {
+        Self {
+            audit_interval: 5,
+            audit_batch_size: subclouds.max(1),
+            audit_greenpool_size: 8,
+            poll_interval: 1,
+            ..Self::default()
+        }
+    }
+
     /// How many audits may run at once: at least one.
     pub fn parallel(&self) -> usize {
         self.audit_greenpool_size.max(1)
@@ -123,6 +137,15 @@ mod tests {
     fn zero_is_refused_where_it_would_stop_or_flood_the_audits() {
         let settings = Settings { audit_batch_size: 0, ..Settings::default() };
         assert_eq!(settings.check().unwrap_err().to_string(), "certmon: audit_batch_size must be at least 1");
+    }
+
+    #[test]
+    fn a_demo_fleet_of_any_size_is_audited_every_five_seconds() {
+        for subclouds in [0, 1, 1_000] {
+            let settings = Settings::for_demo(subclouds);
+            assert_eq!((settings.check(), settings.audit_interval), (Ok(()), 5));
+            assert!(settings.audit_batch_size >= subclouds, "one poll takes a whole round");
+        }
     }
 
     #[test]
