@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod endpoints;
+pub mod fill;
 
 use std::net::Ipv4Addr;
 
