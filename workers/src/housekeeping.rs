@@ -1,0 +1,96 @@
+//! Tidies up what crashes left half-way in the directory (design.md §4): reservations that were never confirmed,
+//! renames that were never ended, and entries of subclouds that are deleted.
+//!
+//! Every step is decided on the subcloud's own stream and can be made twice, so it does no harm if two workers tidy up
+//! at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcm_domain::value::{Actor, Timestamp};
+use dcm_journal::fleet::{Fleet, FleetError};
+use dcm_journal::repository::Meta;
+use dcm_projections::ReadModels;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::outage::Outage;
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Why nothing more was settled this time.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSettled {
+    /// The directory or a subcloud could not be read or written.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The read models could not be read.
+    #[error(transparent)]
+    ReadModels(#[from] sqlx::Error),
+}
+
+/// Tidies up, remembering how far it has looked.
+pub struct Housekeeping {
+    fleet: Arc<Fleet>,
+    models: Arc<ReadModels>,
+    /// Version and position of the read model up to which deleted subclouds were looked at.
+    seen: (i64, u64),
+}
+
+impl Housekeeping {
+    /// Nothing is looked at yet.
+    pub fn new(fleet: Arc<Fleet>, models: Arc<ReadModels>) -> Self {
+        Self { fleet, models, seen: (0, 0) }
+    }
+
+    /// Tidies up at once and then every 30 s, until `stop`. What does not answer is asked again.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut outage = Outage::of("housekeeping");
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = every.tick() => {}
+            }
+            match self.settle(Timestamp::from(chrono::Utc::now())).await {
+                Ok(_) => outage.end(),
+                Err(error) => outage.begin(&error),
+            }
+        }
+    }
+
+    /// Tidies up once, reservations that are stale at `now` included. Returns how many entries were settled.
+    ///
+    /// # Errors
+    /// [`NotSettled`]; what was settled by then stays settled, the rest is left for the next time.
+    pub async fn settle(&mut self, now: Timestamp) -> Result<usize, NotSettled> {
+        let stale = self.fleet.settle(now, &meta()).await?;
+        if stale > 0 {
+            tracing::info!(entries = stale, "settled what was begun in the directory and never ended");
+        }
+        Ok(stale + self.release_deleted().await?)
+    }
+
+    /// Releases what subclouds still hold that were deleted since the last look.
+    async fn release_deleted(&mut self) -> Result<usize, NotSettled> {
+        let (version, position) = self.seen;
+        let changes = self.models.subclouds().changes(version, position).await?;
+        let directory = self.fleet.directory().await.map_err(FleetError::from)?;
+        let mut released = 0;
+        for row in changes.rows.iter().filter(|row| row.subcloud.deleted) {
+            let Some(entry) = directory.entry(row.uuid) else { continue };
+            self.fleet.settle_entry(row.uuid, entry, &meta()).await?;
+            tracing::info!(name = %entry.name, region = %entry.region, "released what a deleted subcloud held");
+            released += 1;
+        }
+        self.seen = (changes.version, changes.position);
+        Ok(released)
+    }
+}
+
+fn meta() -> Meta {
+    Meta::new(Actor::system("housekeeping"))
+}
