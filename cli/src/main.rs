@@ -48,7 +48,7 @@ enum Command {
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Say whether the program could start with this configuration.
-    Check(config::Flags),
+    Check(Box<config::Flags>),
     /// Print the JSON Schema of the configuration file.
     Schema,
 }

@@ -62,7 +62,7 @@ async fn list(output: &Output) -> Result<(), Failure> {
         let name = model.get("name").and_then(Value::as_str).unwrap_or_default();
         line(format_args!(
             "{name:<12} version {} at {} lag {} events",
-            field("active_version"),
+            field("version"),
             field("position"),
             field("lag_events")
         ))?;

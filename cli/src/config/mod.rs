@@ -238,10 +238,14 @@ pub struct Paths {
 
 impl Dirs {
     fn resolve(&self, profile: Profile, data_dir: &Path) -> Paths {
-        let pick = |given: &Option<PathBuf>, local: &str, starlingx: &str| match (given, profile) {
-            (Some(given), _) => given.clone(),
-            (None, Profile::Local) => data_dir.join(local),
-            (None, Profile::Starlingx) => PathBuf::from(starlingx),
+        // Playbooks run in directories of their own: what they are told must not depend on this process's one.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let pick = |given: &Option<PathBuf>, local: &str, starlingx: &str| {
+            absolute(match (given, profile) {
+                (Some(given), _) => given.clone(),
+                (None, Profile::Local) => data_dir.join(local),
+                (None, Profile::Starlingx) => PathBuf::from(starlingx),
+            })
         };
         Paths {
             ansible: pick(&self.ansible, "ansible", "/opt/dc-vault/ansible"),
@@ -260,7 +264,7 @@ impl Dirs {
             ),
             backups: pick(&self.backups, "backups", "/opt/dc-vault/backups"),
             logs: pick(&self.logs, "log/ansible", "/var/log/dcmanager/ansible"),
-            runs: self.runs.clone().unwrap_or_else(|| data_dir.join("runs")),
+            runs: absolute(self.runs.clone().unwrap_or_else(|| data_dir.join("runs"))),
         }
     }
 }
