@@ -1,0 +1,73 @@
+//! Health, metrics, read models, documents.
+
+use serde_json::json;
+
+use crate::site::Site;
+
+#[tokio::test]
+async fn health_readiness_and_metrics() {
+    let site = Site::start().await;
+    site.add(1).await;
+    assert_eq!(site.get("/healthz").await.text, "ok");
+    let ready = site.get("/readyz").await;
+    let body = ready.json();
+    assert_eq!((ready.status, &body["ready"]), (200, &json!(true)), "{body}");
+    assert_eq!(body["parts"], json!({"journal": "ready", "read-models": "ready", "vault": "ready"}));
+    assert_eq!(body["projections"][0]["lag_events"], 0, "{body}");
+    site.readiness.set("bus", Err("not connected".to_owned()));
+    site.readiness.add_check("relay", async || Ok(()));
+    let ready = site.get("/readyz").await;
+    let body = ready.json();
+    assert_eq!((ready.status, &body["ready"]), (503, &json!(false)));
+    assert_eq!((&body["parts"]["bus"], &body["parts"]["relay"]), (&json!("not connected"), &json!("ready")));
+    site.readiness.set("bus", Ok(()));
+    assert_eq!(site.get("/readyz").await.status, 200);
+    let metrics = site.get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").starts_with("text/plain"));
+}
+
+#[tokio::test]
+async fn read_models_are_rebuilt_and_rolled_back() {
+    let site = Site::start().await;
+    site.add(1).await;
+    let before = site.get("/v1.0/subclouds").await.text;
+    let list = site.get("/v1.0/projections").await.json();
+    let names: Vec<_> = list["projections"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["groups", "history", "subclouds"]);
+    let rebuilt = site.ask("POST", "/v1.0/projections/subclouds/rebuild", &[], "").await;
+    assert_eq!((rebuilt.status, &rebuilt.json()["version"]), (200, &json!(2)), "{}", rebuilt.text);
+    assert_eq!(site.get("/v1.0/subclouds").await.text, before);
+    let back = site.ask("POST", "/v1.0/projections/subclouds/rollback", &[], "").await;
+    assert_eq!((back.status, &back.json()["version"]), (200, &json!(1)), "{}", back.text);
+    assert_eq!(site.get("/v1.0/subclouds").await.text, before);
+    assert_eq!(site.ask("POST", "/v1.0/projections/nosuch/rebuild", &[], "").await.status, 404);
+    assert_eq!(site.ask("POST", "/v1.0/projections/groups/rollback", &[], "").await.status, 409);
+}
+
+#[tokio::test]
+async fn documents_are_served_offline() {
+    let site = Site::start().await;
+    let description = site.get("/openapi.json").await.json();
+    for path in [
+        "/v1.0/subclouds",
+        "/v1.0/subclouds/{subcloud}",
+        "/v1.0/subclouds/{subcloud}/detail",
+        "/v1.0/subclouds/{subcloud}/history",
+        "/v1.0/events",
+        "/v1.0/projections",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/asyncapi.json",
+    ] {
+        assert!(description["paths"][path]["get"]["operationId"].is_string(), "{path}");
+    }
+    let required = description["components"]["schemas"]["Subcloud"]["required"].as_array().unwrap();
+    assert_eq!(required.len(), 24, "all but region-name: {required:?}");
+    let page = site.get("/docs/").await;
+    assert_eq!(page.status, 200);
+    assert!(!page.text.contains("https://"), "nothing comes from elsewhere: {}", page.text);
+    assert!(site.get("/docs/swagger-ui-bundle.js").await.text.len() > 100_000);
+    assert_eq!(site.get("/asyncapi.json").await.json()["asyncapi"], "3.0.0");
+}
