@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{Envelope, JournalId, Position, Recorded, StreamId, subjects};
 
 pub use header::{EVENT_HEADERS, HINT_HEADERS, Header, headers_schema};
-pub use received::{NotAnEvent, Received};
+pub use received::{NotAnEvent, Received, position};
 
 /// Version of the specification that messages follow.
 pub const SPEC_VERSION: &str = "1.0";

@@ -10,13 +10,18 @@ pub fn of<T: JsonSchema>() -> Value {
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// The schema as part of another document: without the words that only a document's top may have.
-pub(crate) fn as_part(mut schema: Value) -> Value {
-    if let Value::Object(words) = &mut schema {
-        words.shift_remove("$schema");
-        words.shift_remove("$id");
+/// The schema as part of another document: without the words that only a document's top may have, and with what it is
+/// about first.
+pub(crate) fn as_part(schema: Value) -> Value {
+    let Value::Object(mut words) = schema else { return schema };
+    words.shift_remove("$schema");
+    words.shift_remove("$id");
+    let mut part = serde_json::Map::new();
+    for first in ["title", "description"] {
+        part.extend(words.shift_remove_entry(first));
     }
-    schema
+    part.extend(words);
+    Value::Object(part)
 }
 
 /// The schema as a document of its own, named `id`.

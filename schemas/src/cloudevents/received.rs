@@ -106,6 +106,11 @@ impl Received {
     }
 }
 
+/// The place in the journal that a message of any kind tells; `None` if it tells none.
+pub fn position(headers: &[(String, String)]) -> Option<Position> {
+    Reader(headers).parsed(header::POSITION).ok()
+}
+
 /// `dcm.<aggregate>.<name>.v<version>`.
 fn name_and_version(kind: &str) -> Option<(String, u32)> {
     let (rest, version) = kind.rsplit_once(".v")?;
