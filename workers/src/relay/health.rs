@@ -1,0 +1,70 @@
+//! What a relay is doing, for the readiness page and the log.
+
+use tokio::sync::watch;
+
+/// What a relay is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RelayState {
+    /// It looks for the place where it stopped.
+    #[default]
+    Starting,
+    /// Events are on the bus soon after they are in the journal.
+    Working,
+    /// The bus or the journal is away; it keeps trying.
+    Waiting {
+        /// What was seen.
+        reason: String,
+    },
+    /// Another relay is at work.
+    Fenced,
+    /// It stopped and needs somebody to look.
+    Halted {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Follows what a relay is doing, also when it has ended.
+#[derive(Clone, Debug)]
+pub struct RelayHealth(watch::Receiver<RelayState>);
+
+impl RelayHealth {
+    /// What it is doing now.
+    pub fn state(&self) -> RelayState {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until `wanted` holds; `None` if the relay is gone before it does.
+    pub async fn wait_for(&mut self, wanted: impl FnMut(&RelayState) -> bool) -> Option<RelayState> {
+        self.0.wait_for(wanted).await.ok().map(|state| state.clone())
+    }
+}
+
+/// The relay's own end: tells whoever follows, and the log once per change.
+#[derive(Debug, Default)]
+pub(super) struct Reporter(watch::Sender<RelayState>);
+
+impl Reporter {
+    pub(super) fn health(&self) -> RelayHealth {
+        RelayHealth(self.0.subscribe())
+    }
+
+    pub(super) fn set(&self, state: RelayState) {
+        let before = self.0.send_replace(state.clone());
+        // The reasons of one outage differ from try to try; the outage is told once.
+        if std::mem::discriminant(&before) == std::mem::discriminant(&state) {
+            return;
+        }
+        match &state {
+            RelayState::Starting | RelayState::Stopped => tracing::debug!(?state, "relay"),
+            RelayState::Working => tracing::info!("the relay copies events to the bus"),
+            RelayState::Waiting { reason } => {
+                tracing::warn!(reason, "the relay waits; commands and queries go on without the bus");
+            }
+            RelayState::Fenced => tracing::warn!("the relay stops: another one is at work"),
+            RelayState::Halted { reason } => tracing::error!(reason, "the relay stops"),
+        }
+    }
+}
