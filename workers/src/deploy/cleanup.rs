@@ -1,0 +1,237 @@
+//! What deletions and crashes leave behind: secrets, kept files, private directories, leases.
+//!
+//! The event of a deletion is told by the bus and may be lost with it, so the same is looked for at every start; doing
+//! it twice changes nothing.
+
+use std::collections::HashSet;
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_domain::value::{Name, SecretRef, Timestamp};
+use dcm_journal::bus::{Consumer, Delivery, Start, Stream, consume_forever};
+use dcm_journal::fleet::{Fleet, Reference};
+use dcm_journal::lease::{Lease, LeaseError, LeaseRecord, process_alive};
+use dcm_journal::repository::Unavailable;
+use dcm_journal::vault::{References, SweepError, VaultError, sweep};
+use dcm_schemas::cloudevents::Received;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Shared;
+use super::files::{Paths, Private};
+use super::ownership::{Details, lease_name};
+use crate::playbook::group_alive;
+
+/// How often directories and leases of ended runs are looked for.
+const OFTEN: Duration = Duration::from_secs(30);
+/// How often the vault is swept.
+const SELDOM: u32 = 120;
+/// A secret is written before its event; after this time without one there will be none.
+const ORPHANED_AFTER: i64 = 3_600_000_000;
+const PAGE: u32 = 200;
+const MOST_RUNS: u32 = 10_000;
+const RETRY: Duration = Duration::from_secs(5);
+const INVENTORY: &str = "_inventory.yml";
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CleanupError {
+    #[error(transparent)]
+    Journal(#[from] Unavailable),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error(transparent)]
+    Leases(#[from] LeaseError),
+    #[error("the read models do not answer: {0}")]
+    Models(#[from] sqlx::Error),
+    #[error("a file cannot be removed: {0}")]
+    Files(#[from] io::Error),
+}
+
+/// Follows deletions until `stop`.
+pub(super) async fn follow_deletions(shared: Arc<Shared>, stop: CancellationToken) {
+    let consumer = Consumer {
+        durable: Some("deploy-cleanup".to_owned()),
+        filters: vec!["dcm.v1.event.subcloud.*.subcloud-deleted".to_owned()],
+        start: Start::All,
+        ..Consumer::default()
+    };
+    let bus = Arc::clone(&shared.bus);
+    consume_forever(bus, Stream::Events, consumer, stop, |delivery| {
+        let shared = Arc::clone(&shared);
+        async move {
+            if let Err(error) = on_deleted(&shared, &delivery).await {
+                tracing::debug!(%error, "a delivery was not settled; it will come again");
+            }
+        }
+    })
+    .await;
+}
+
+async fn on_deleted(shared: &Shared, delivery: &Delivery) -> Result<(), dcm_journal::bus::BusError> {
+    // What refills a bus is history; the sweep at the start has seen to it.
+    if delivery.replayed {
+        return delivery.ack().await;
+    }
+    let received = Received::parse(&delivery.message.headers, &delivery.message.payload);
+    let Ok(received) = received else { return delivery.term("not an event").await };
+    let (Some(entity), Ok(SubcloudEvent::SubcloudDeleted(deleted))) =
+        (received.stream.uuid(), received.decode::<SubcloudEvent>())
+    else {
+        return delivery.term("not a deletion").await;
+    };
+    match forget(shared, entity, &deleted.name).await {
+        Ok(()) => delivery.ack().await,
+        Err(error) => {
+            tracing::warn!(%entity, %error, "what a deleted subcloud left cannot be removed now");
+            delivery.nak(RETRY).await
+        }
+    }
+}
+
+/// Removes the secrets and files of a deleted subcloud (jobs.md §1.5).
+async fn forget(shared: &Shared, entity: Uuid, name: &Name) -> Result<(), CleanupError> {
+    shared.vault.delete_owner(entity).await?;
+    // The name may belong to another subcloud by now, whose files these are then.
+    let now = shared.fleet.resolve(&Reference::Name(name.clone())).await?;
+    if now.is_none_or(|other| other == entity) {
+        let dirs = &shared.settings.dirs;
+        Paths::new(&dirs.ansible, name.as_ref()).remove_all(&dirs.logs).await?;
+    }
+    Ok(())
+}
+
+/// Sweeps at the start and from time to time until `stop`.
+pub(super) async fn sweep_forever(shared: Arc<Shared>, stop: CancellationToken) {
+    for round in 0_u32.. {
+        if let Err(error) = sweep_runs(&shared).await {
+            tracing::warn!(%error, "cannot sweep what ended runs left");
+        }
+        if round % SELDOM == 0
+            && let Err(error) = sweep_subclouds(&shared).await
+        {
+            tracing::warn!(%error, "cannot sweep what deleted subclouds left");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(OFTEN) => {}
+        }
+    }
+}
+
+/// Removes private directories and leases of runs that nobody is at.
+async fn sweep_runs(shared: &Shared) -> Result<(), CleanupError> {
+    for run_id in directories(shared).await? {
+        let lease = shared.leases.read(&lease_name(run_id)).await?;
+        let needed = shared.is_active(run_id) || lease.is_some_and(|lease| is_needed(shared, &lease));
+        if !needed {
+            tracing::info!(%run_id, "removing the directory of an ended run");
+            Private::of(&shared.settings.dirs.runs, run_id).remove().await?;
+        }
+    }
+    let open = shared.models.subclouds().open_runs(MOST_RUNS).await?;
+    let open: HashSet<String> = open.iter().map(|run| lease_name(run.run_id)).collect();
+    for record in shared.leases.list(&lease_name_prefix()).await? {
+        let forgotten = record.expired_for().is_some_and(|expired| expired >= shared.settings.grace);
+        if let (true, false, Some(holder)) = (forgotten, open.contains(&record.name), &record.holder) {
+            let lease = Lease {
+                name: record.name.clone(),
+                holder: holder.id(),
+                epoch: record.epoch,
+                ttl: shared.settings.lease_ttl,
+            };
+            shared.leases.remove(&lease).await?;
+        }
+    }
+    Ok(())
+}
+
+fn lease_name_prefix() -> String {
+    "run-".to_owned()
+}
+
+/// Whether a worker, or a playbook it left, may still use the run's directory.
+fn is_needed(shared: &Shared, lease: &LeaseRecord) -> bool {
+    let dead = lease.holder.as_ref().is_none_or(|holder| {
+        holder.shares_boot_with(&shared.holder) && !process_alive(holder.pid, holder.start_time)
+    });
+    let details: Details = serde_json::from_value(lease.details.clone()).unwrap_or_default();
+    (lease.is_held() && !dead) || details.process.is_some_and(|process| group_alive(&process))
+}
+
+async fn directories(shared: &Shared) -> io::Result<Vec<Uuid>> {
+    let mut found = Vec::new();
+    let mut entries = match tokio::fs::read_dir(&shared.settings.dirs.runs).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    while let Some(entry) = entries.next_entry().await? {
+        found.extend(entry.file_name().to_str().and_then(|name| name.parse::<Uuid>().ok()));
+    }
+    Ok(found)
+}
+
+/// Removes secrets of deleted subclouds, secrets nobody refers to, and kept files of deleted subclouds.
+async fn sweep_subclouds(shared: &Shared) -> Result<(), CleanupError> {
+    let now = chrono::Utc::now().timestamp_micros();
+    let mut owners = HashSet::new();
+    let mut after = None;
+    loop {
+        let page = shared.vault.entries_older_than(Timestamp::from_micros(now), after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        owners.extend(page.into_iter().map(|(_, owner)| owner));
+    }
+    for owner in owners {
+        let subcloud = shared.fleet.subcloud(owner).await?.state;
+        if subcloud.is_some_and(|subcloud| subcloud.deleted) {
+            shared.vault.delete_owner(owner).await?;
+        }
+    }
+    let before = Timestamp::from_micros(now.saturating_sub(ORPHANED_AFTER));
+    sweep(shared.vault.as_ref(), &Referred(&shared.fleet), before).await?;
+    sweep_files(shared).await
+}
+
+async fn sweep_files(shared: &Shared) -> Result<(), CleanupError> {
+    let mut entries = match tokio::fs::read_dir(&shared.settings.dirs.ansible).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    while let Some(entry) = entries.next_entry().await? {
+        let file = entry.file_name();
+        let Some(name) = file.to_str().and_then(|file| file.strip_suffix(INVENTORY)) else { continue };
+        let Ok(name) = Name::parse(name) else { continue };
+        if let Some(deleted) = shared.models.subclouds().deleted_by_name(name.as_ref()).await? {
+            forget(shared, deleted.uuid, &name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Knows the entries that subclouds refer to.
+struct Referred<'a>(&'a Fleet);
+
+#[async_trait]
+impl References for Referred<'_> {
+    async fn refers(&self, entry: SecretRef, owner: Uuid) -> Result<bool, Box<dyn StdError + Send + Sync>> {
+        let state = self.0.subcloud(owner).await?.state;
+        Ok(state.is_some_and(|subcloud| !subcloud.deleted && refers(&subcloud, entry)))
+    }
+}
+
+fn refers(subcloud: &Subcloud, entry: SecretRef) -> bool {
+    let inputs = subcloud.run.as_ref().map(|run| &run.inputs);
+    [&subcloud.install, &subcloud.bootstrap, &subcloud.deploy_config, &subcloud.rehome]
+        .into_iter()
+        .flatten()
+        .chain(inputs.and_then(|inputs| inputs.rehome.as_ref()))
+        .map(|document| document.secret)
+        .chain(inputs.and_then(|inputs| inputs.sysadmin_password))
+        .any(|referred| referred == entry)
+}

@@ -1,0 +1,97 @@
+//! A worker's hold on one run: its lease, and what is noted on it for a successor.
+
+use std::time::Duration;
+
+use dcm_journal::lease::{Holder, Lease, LeaseError, Leases};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::playbook::ProcessIdentity;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The lease of a run.
+pub(super) fn lease_name(run_id: Uuid) -> String {
+    format!("run-{run_id}")
+}
+
+/// Noted on a run's lease, so that a successor can tell whether its playbook is gone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Details {
+    /// The playbook that was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessIdentity>,
+}
+
+/// A run's lease, held.
+pub(super) struct Ownership {
+    leases: Leases,
+    lease: Lease,
+    lost: CancellationToken,
+}
+
+impl Ownership {
+    /// Takes the lease; `None` while another has it.
+    pub(super) async fn acquire(
+        leases: &Leases,
+        holder: &Holder,
+        run_id: Uuid,
+        ttl: Duration,
+    ) -> Result<Option<Self>, LeaseError> {
+        let lease = leases.acquire(&lease_name(run_id), holder, ttl).await?;
+        let leases = leases.clone();
+        Ok(lease.map(|lease| Self { leases, lease, lost: CancellationToken::new() }))
+    }
+
+    /// Renews the lease until it is lost: taken by another, or not renewed for as long as it lasts.
+    pub(super) async fn keep(&self) {
+        let mut renewed = Instant::now();
+        let pause = self.lease.ttl / 3;
+        loop {
+            tokio::select! {
+                () = self.lost.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let asked = Instant::now();
+            match self.leases.renew(&self.lease).await {
+                Ok(true) => renewed = asked,
+                Ok(false) => break,
+                Err(error) if renewed.elapsed() >= self.lease.ttl => {
+                    tracing::warn!(lease = self.lease.name, %error, "cannot be renewed");
+                    break;
+                }
+                Err(_) => {}
+            }
+        }
+        self.lose();
+    }
+
+    /// Gives the run up: whatever it still does must not be reported.
+    pub(super) fn lose(&self) {
+        self.lost.cancel();
+    }
+
+    /// Notes the processes of a playbook that is about to start. False if the lease is lost; then it must not.
+    pub(super) async fn note(&self, process: &ProcessIdentity) -> bool {
+        let details = Details { process: Some(process.clone()) };
+        let Ok(details) = serde_json::to_value(details) else { return false };
+        let mut pause = FIRST_PAUSE;
+        while !self.lost.is_cancelled() {
+            match self.leases.update_details(&self.lease, details.clone()).await {
+                Ok(noted) => return noted,
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(self.lease.ttl / 3);
+        }
+        false
+    }
+
+    /// Removes the lease: the run has ended, and so has everything it started.
+    pub(super) async fn end(&self) {
+        if let Err(error) = self.leases.remove(&self.lease).await {
+            tracing::debug!(lease = self.lease.name, %error, "not removed; it will expire");
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! The deploy worker, with the real `ansible-playbook` and the playbooks of `examples/site`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "deploy/site.rs"]
+mod site;
+
+use std::time::{Duration, Instant};
+
+use dcm_domain::subcloud::command::{ClaimRun, DeploySubcloud, DeployVerb, Details};
+use dcm_domain::subcloud::{NO_ERROR, RunInputs};
+use dcm_domain::value::{DeployStatus, Phase, Secret};
+use dcm_journal::lease::Holder;
+use dcm_workers::playbook::supervisor::{SupervisorArgs, main as supervise};
+use serde_json::{Value, json};
+use site::{Order, PASSWORD, Site, meta, recording, root};
+use uuid::Uuid;
+
+/// No test in an ordinary run. Re-executed as `site::supervisor` says, it is the supervisor.
+#[test]
+fn supervisor_entry() {
+    let mut args = std::env::args_os();
+    if !args.any(|argument| argument == "--exact") || !args.any(|argument| argument == "--") {
+        return;
+    }
+    let _ = supervise(SupervisorArgs { argv: args.collect() });
+    std::process::exit(0);
+}
+
+const ALL: [Phase; 4] = [Phase::Create, Phase::Install, Phase::Bootstrap, Phase::Configure];
+
+fn yaml(path: std::path::PathBuf) -> Value {
+    serde_yaml_ng::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_008_a_whole_deployment_runs_three_playbooks_and_leaves_no_secret() {
+    let mut site = Site::open().await;
+    site.settings.ansible_playbook = recording(&site);
+    let entity = site.add(Order::new(&ALL)).await;
+    let run_id = site.state(entity).await.run.unwrap().id;
+    let worker = site.worker();
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::Complete, "{}\n{}", subcloud.error_description, site.log());
+    assert_eq!(subcloud.error_description, NO_ERROR);
+    assert_eq!(site.outcomes(entity).await, ["succeeded"]);
+    let statuses: Vec<String> = site
+        .events(entity)
+        .await
+        .into_iter()
+        .filter(|(name, _)| name == "DeployStatusChanged")
+        .map(|(_, data)| data["to"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            "creating",
+            "create-complete",
+            "pre-install",
+            "installing",
+            "install-complete",
+            "pre-bootstrap",
+            "bootstrapping",
+            "bootstrap-complete",
+            "pre-config",
+            "configuring",
+            "complete",
+        ]
+    );
+
+    // jobs.md §0.6, the run's directory in place of A.
+    let private = site.path("runs").join(run_id.to_string()).display().to_string();
+    let examples = root().join("examples/site").display().to_string();
+    let argv = std::fs::read_to_string(site.path("argv")).unwrap();
+    assert_eq!(
+        argv,
+        [
+            format!("{examples}/playbooks/install.yml\n-i\n{private}/edge1_inventory.yml\n--limit\nedge1\n"),
+            format!("-e\n@{private}/edge1/install_values.yml\n-e\ninstall_release_version=24.09\n\n"),
+            format!("{examples}/playbooks/bootstrap.yml\n-i\n{private}/edge1_inventory.yml\n--limit\nedge1\n"),
+            format!("-e\noverride_files_dir='{private}' region_name=region1\n-e\ninstall_release_version=24.09\n\n"),
+            format!("{examples}/deploy/24.09/deploy_playbook_example.yaml\n-e\n@{private}/edge1_deploy_values.yml\n"),
+            format!("-i\n{private}/edge1_inventory.yml\n--limit\nedge1\n\n"),
+        ]
+        .concat()
+    );
+    let tree = std::fs::read_to_string(site.path("tree")).unwrap();
+    assert!(tree.lines().all(|line| line.starts_with("600 ") || line == "700 dir"), "{tree}");
+    assert_eq!(tree.lines().filter(|line| *line == "700 dir").count(), 3);
+
+    // jobs.md §0.5: what is kept.
+    let inventory = yaml(site.path("ansible/edge1_inventory.yml"));
+    assert_eq!(inventory["all"]["hosts"]["edge1"]["ansible_host"], "192.168.111.12");
+    assert_eq!(inventory["all"]["vars"]["initial_deployment"], true);
+    let overrides = yaml(site.path("ansible/edge1.yml"));
+    assert_eq!(overrides["system_controller_subnet"], "192.168.204.0/24");
+    assert_eq!(overrides["management_subnet"], "192.168.101.0/24");
+    assert!(overrides.get("ansible_ssh_pass").is_none() && overrides.get("admin_password").is_none());
+    let config = yaml(site.path("ansible/edge1_deploy_config.yml"));
+    assert!(config.get("hosts").is_some() && config.get("manager_password").is_none());
+    let rvmc = yaml(site.path("ansible/edge1/rvmc-config.yaml"));
+    assert_eq!(rvmc, json!({"bmc_username": "admin", "bmc_address": "192.168.112.12"}));
+    assert_eq!(yaml(site.path("ansible/edge1/install_values.yml"))["rvmc_name"], "rvmc-edge1");
+    site.assert_clean().await;
+    let purposes: Vec<String> =
+        site.vault.list(entity).await.unwrap().into_iter().map(|entry| entry.purpose).collect();
+    assert_eq!(purposes, ["install_values", "bootstrap_values", "deploy_config"]);
+    worker.stop().await;
+
+    site.fleet.delete(entity, &meta()).await.unwrap();
+    let worker = site.worker();
+    let begun = Instant::now();
+    while site.path("ansible/edge1.yml").exists() || !site.vault.list(entity).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "what a deleted subcloud left stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let left: Vec<_> = std::fs::read_dir(site.path("ansible"))
+        .unwrap()
+        .chain(std::fs::read_dir(site.path("logs")).unwrap())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_002_creation_writes_its_files_and_says_what_it_skips() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let entity = site.add(Order::new(&[Phase::Create])).await;
+    assert_eq!(site.ended(entity).await.deploy, DeployStatus::CreateComplete);
+    assert_eq!(
+        site.steps(entity).await,
+        [
+            "create regionone-clients skipped",
+            "create routes skipped",
+            "create service-endpoints skipped",
+            "create sync-engine skipped",
+            "create alarm-summary skipped",
+            "create hosts-file skipped",
+            "create keystone-ids skipped",
+            "create deploy-values done",
+            "create inventory done",
+            "create ca-certificate skipped",
+            "create overrides done",
+        ]
+    );
+    for file in ["edge1_inventory.yml", "edge1.yml", "edge1_deploy_values.yml"] {
+        assert!(site.path("ansible").join(file).exists(), "{file}");
+    }
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_tells_its_text_and_shows_no_password() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let mut order = Order::new(&ALL);
+    order.install["dcm_example"] = json!({"print_password": true, "fail": true});
+    let entity = site.add(order).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::InstallFailed);
+    let text = &subcloud.error_description;
+    assert!(
+        text.starts_with("FAILED installing playbook of (edge1).\n detail: fatal: [edge1]: FAILED!"),
+        "{text}"
+    );
+    assert!(text.contains("err_code=bmc_cred") && text.contains("with the password ***"), "{text}");
+    assert!(site.log().contains("The password is ***"), "{}", site.log());
+    assert_eq!(site.outcomes(entity).await, ["failed"]);
+    site.assert_clean().await;
+
+    // It can be resumed, with a new password and without the phase that failed being skipped.
+    let password = site.vault.put(entity, "sysadmin_password", Secret::new(PASSWORD.into())).await.unwrap();
+    let mut install = Order::new(&[]).install;
+    install["dcm_example"] = json!({});
+    let text = install.to_string();
+    let document = dcm_domain::subcloud::Document {
+        digest: site.vault.digest(entity, text.as_bytes()),
+        secret: site.vault.put(entity, "install_values", Secret::new(text)).await.unwrap(),
+        shown: json!({}),
+    };
+    let artifacts = None;
+    let resume = DeploySubcloud {
+        verb: DeployVerb::Install,
+        run_id: Uuid::now_v7(),
+        inputs: RunInputs { sysadmin_password: Some(password), artifacts, rehome: None },
+        release: None,
+        details: Details { install: Some(document), ..Details::default() },
+        bootstrap: None,
+        bootstrap_address: None,
+        deploy_config: None,
+        addresses: None,
+    };
+    site.run(entity, &resume).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::InstallComplete, "jb_001: {}", subcloud.error_description);
+    assert_eq!(subcloud.error_description, NO_ERROR);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_ansible_the_phase_fails_at_once_and_names_it() {
+    let mut site = Site::open().await;
+    site.settings.ansible_playbook = "no-such-ansible-playbook".into();
+    let worker = site.worker();
+    let entity = site.add(Order::new(&ALL)).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::InstallFailed);
+    assert_eq!(
+        subcloud.error_description,
+        "FAILED installing playbook of (edge1).\n detail: program not found: no-such-ansible-playbook"
+    );
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_005_a_preparation_that_fails_ends_before_the_playbook() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let mut order = Order::new(&[Phase::Create, Phase::Bootstrap]);
+    order.release = "22.12".into();
+    let entity = site.add(order).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::PreBootstrapFailed);
+    let missing = site.path("previous/22.12/bootstrap.yml");
+    assert_eq!(subcloud.error_description, format!("playbook not found: {}", missing.display()));
+    assert!(site.log().is_empty());
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phase_past_its_deadline_says_so() {
+    let mut site = Site::open().await;
+    site.settings.phase_deadline = Duration::from_secs(4);
+    let worker = site.worker();
+    let mut order = Order::new(&[Phase::Create, Phase::Install]);
+    order.install["dcm_example"] = json!({"hang": 600});
+    let entity = site.add(order).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::InstallFailed);
+    assert!(subcloud.error_description.contains("TIMEOUT: not finished after 4 s"), "{subcloud:?}");
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_ends_the_playbook_and_the_run() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let mut order = Order::new(&ALL);
+    order.install["dcm_example"] = json!({"hang": 600});
+    let entity = site.add(order).await;
+    site.status(entity, DeployStatus::Installing).await;
+    until("the hanging task", || site.log().contains("TASK [Hang]")).await;
+    site.abort(entity).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::InstallAborted);
+    assert_eq!(site.outcomes(entity).await, ["aborted"]);
+    let steps = site.steps(entity).await;
+    assert_eq!(steps[steps.len() - 2..], ["install rvmc-pod skipped", "install power-off skipped"]);
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_waits_while_the_playbook_refuses_it() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let release = site.path("release");
+    let mut order = Order::new(&[Phase::Create, Phase::Bootstrap, Phase::Complete]);
+    order.bootstrap["dcm_example"] = json!({"refuse_abort": 60, "refuse_abort_until": release, "hang": 600});
+    let entity = site.add(order).await;
+    until("the refusal", || site.log().contains("TASK [Do what must not be interrupted]")).await;
+    site.abort(entity).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(site.state(entity).await.deploy, DeployStatus::AbortingBootstrap);
+    std::fs::write(&release, "").unwrap();
+    assert_eq!(site.ended(entity).await.deploy, DeployStatus::BootstrapAborted);
+    assert!(site.log().contains("TASK [Remove the abort sentinel]"));
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_text_of_a_user_is_evaluated() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let trap = |field: &str| format!("{{{{ lookup('pipe', 'touch {}') }}}}", site.path(field).display());
+    let mut order = Order::new(&ALL);
+    order.name = "edge 1".into();
+    order.install["description"] = trap("pwned").into();
+    order.install["bootstrap_interface"] = trap("pwned").into();
+    order.bootstrap["description"] = trap("pwned").into();
+    order.bootstrap["management_subnet"] = trap("pwned").into();
+    order.config["hosts"] = json!([trap("pwned")]);
+    let entity = site.add(order).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::Complete, "{}", subcloud.error_description);
+    assert!(!site.path("pwned").exists(), "a description was evaluated");
+    let log = std::fs::read_to_string(site.path("logs/edge 1_playbook_output.log")).unwrap();
+    assert!(log.contains("from {{ lookup('pipe'"), "{log}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_stopped_ends_its_playbook_and_its_run() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let mut order = Order::new(&[Phase::Create, Phase::Install]);
+    order.install["dcm_example"] = json!({"hang": 600});
+    let entity = site.add(order).await;
+    until("the hanging task", || site.log().contains("TASK [Hang]")).await;
+    worker.stop().await;
+    let subcloud = site.state(entity).await;
+    assert_eq!((subcloud.deploy, subcloud.run), (DeployStatus::InstallFailed, None));
+    assert_eq!(subcloud.error_description, "worker lost");
+    assert!(!site.path("runs").read_dir().unwrap().any(|_| true));
+    assert_eq!(site.leases.list("").await.unwrap(), []);
+    site.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_lease_ends_the_playbook_and_the_janitor_the_run() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let mut order = Order::new(&[Phase::Create, Phase::Install]);
+    order.install["dcm_example"] = json!({"hang": 600});
+    let entity = site.add(order).await;
+    until("the hanging task", || site.log().contains("TASK [Hang]")).await;
+    let run_id = site.state(entity).await.run.unwrap().id;
+    let lease = site.leases.read(&format!("run-{run_id}")).await.unwrap().unwrap();
+    let process = serde_json::from_value(lease.details["process"].clone()).unwrap();
+    assert!(dcm_workers::playbook::group_alive(&process));
+    // Another takes the lease over, as after a pause of the worker, and lets it run out.
+    let lease = dcm_journal::lease::Lease {
+        name: lease.name,
+        holder: lease.holder.unwrap().id(),
+        epoch: lease.epoch,
+        ttl: Duration::ZERO,
+    };
+    assert!(site.leases.renew(&lease).await.unwrap());
+    let subcloud = site.ended(entity).await;
+    assert!(!dcm_workers::playbook::group_alive(&process), "the run was given up before its playbook");
+    assert_eq!(
+        (subcloud.deploy, subcloud.error_description.as_str()),
+        (DeployStatus::InstallFailed, "worker lost")
+    );
+    assert_eq!(site.outcomes(entity).await, ["lost"]);
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_worker_s_run_is_ended_once_its_playbook_is_gone() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let mut order = Order::new(&[Phase::Create, Phase::Install]);
+    order.install["dcm_example"] = json!({"hang": 600});
+    let entity = site.add(order).await;
+    until("the hanging task", || site.log().contains("TASK [Hang]")).await;
+    worker.kill();
+    let successor = site.worker();
+    let subcloud = site.ended(entity).await;
+    assert_eq!(
+        (subcloud.deploy, subcloud.error_description.as_str()),
+        (DeployStatus::InstallFailed, "worker lost")
+    );
+    assert_eq!(site.outcomes(entity).await, ["lost"]);
+    site.assert_clean().await;
+    successor.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_process_s_run_is_ended_at_once_and_another_host_s_after_its_grace() {
+    let mut site = Site::open().await;
+    site.settings.grace = Duration::from_secs(2);
+    let dead = Holder { pid: i64::from(i32::MAX), ..Holder::this_process("deploy-worker-x").unwrap() };
+    let far = Holder { host: "elsewhere".into(), ..dead.clone() };
+    let mut entities = Vec::new();
+    for (number, holder, ttl) in [(1, dead, 3600), (2, far, 3)] {
+        let mut order = Order::new(&[Phase::Create]);
+        (order.name, order.number) = (format!("edge{number}"), number);
+        let entity = site.add(order).await;
+        let run_id = site.state(entity).await.run.unwrap().id;
+        let lease = format!("run-{run_id}");
+        site.leases.acquire(&lease, &holder, Duration::from_secs(ttl)).await.unwrap().unwrap();
+        site.run(entity, &ClaimRun { run_id, worker: holder.id() }).await;
+        entities.push(entity);
+    }
+    let begun = Instant::now();
+    let timeouts = site.timeouts();
+    let first = site.ended(entities[0]).await;
+    assert_eq!((first.deploy, first.error_description.as_str()), (DeployStatus::CreateFailed, "worker lost"));
+    let second = site.ended(entities[1]).await;
+    assert!(begun.elapsed() > Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(second.error_description, "worker lost");
+    timeouts.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_without_a_worker_ends_in_its_time() {
+    let mut site = Site::open().await;
+    site.settings.claim_within = Duration::from_secs(1);
+    let entity = site.add(Order::new(&ALL)).await;
+    let timeouts = site.timeouts();
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::CreateFailed);
+    assert_eq!(subcloud.error_description, "no worker for deploy");
+    let entries = site.vault.list(entity).await.unwrap();
+    assert!(entries.iter().all(|entry| entry.purpose != "sysadmin_password"));
+    timeouts.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_beyond_the_number_wait_for_a_place() {
+    let mut site = Site::open().await;
+    site.settings.max_runs = 1;
+    site.settings.claim_within = Duration::from_millis(500);
+    let release = site.path("release");
+    let mut order = Order::new(&[Phase::Create, Phase::Install]);
+    order.install["dcm_example"] = json!({"refuse_abort": 60, "refuse_abort_until": release});
+    let first = site.add(order).await;
+    let worker = site.worker();
+    site.status(first, DeployStatus::Installing).await;
+    let mut order = Order::new(&[Phase::Create]);
+    (order.name, order.number) = ("edge2".into(), 2);
+    let second = site.add(order).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(site.state(second).await.run.unwrap().worker.is_none());
+    std::fs::write(release, "").unwrap();
+    assert_eq!(site.ended(second).await.deploy, DeployStatus::CreateComplete);
+    assert_eq!(site.ended(first).await.deploy, DeployStatus::InstallComplete);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_sweeps_what_a_crash_left() {
+    let site = Site::open().await;
+    let left = site.path("runs").join(Uuid::now_v7().to_string());
+    std::fs::create_dir_all(left.join("edge1")).unwrap();
+    std::fs::write(left.join("edge1/install_values.yml"), PASSWORD).unwrap();
+    let entity = site.add(Order::new(&[Phase::Create])).await;
+    let worker = site.worker();
+    site.ended(entity).await;
+    worker.stop().await;
+    assert!(!left.exists());
+    // Deleted while no worker was there to hear of it.
+    site.fleet.delete(entity, &meta()).await.unwrap();
+    let worker = site.worker();
+    let begun = Instant::now();
+    while !site.vault.list(entity).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    worker.stop().await;
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
