@@ -29,7 +29,7 @@ impl Relay {
         self.hint(&events, hinted, keys).await?;
         let full = events.len() == BATCH;
         match full {
-            true => self.observe_lag(Some(place.order)).await,
+            true => self.observe_lag(Some(place.reached())).await,
             false => lag(0),
         }
         Ok(full)

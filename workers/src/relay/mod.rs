@@ -30,7 +30,7 @@ use error::Trouble;
 use health::Reporter;
 pub use health::{RelayHealth, RelayState};
 use keys::Keys;
-use place::Place;
+use place::{Place, Reached};
 pub use place::{REFILLED_TO_HEADER, StartAt};
 
 /// Events of one batch: as many as the bus takes without waiting for an answer.
@@ -105,7 +105,7 @@ impl Relay {
             let rung = self.bell.notified();
             appended.mark_unchanged();
             let step = self.step(&mut place, reached, &mut keys, &mut seen).await;
-            reached = place.as_ref().map(|place: &Place| place.order).or(reached);
+            reached = place.as_ref().map(Place::reached).or(reached);
             match step {
                 Ok(more) => {
                     self.reporter.set(RelayState::Working);
@@ -142,7 +142,7 @@ impl Relay {
     async fn step(
         &self,
         place: &mut Option<Place>,
-        reached: Option<u64>,
+        reached: Option<Reached>,
         keys: &mut Keys,
         seen: &mut Instant,
     ) -> Result<bool, Trouble> {
@@ -164,10 +164,10 @@ impl Relay {
         Ok(more)
     }
 
-    /// Counts the events that are in the journal and not on the bus, which is known to have reached an order.
-    async fn observe_lag(&self, reached: Option<u64>) {
+    /// Counts the events that are in the journal and not on the bus, as far as that was known to be.
+    async fn observe_lag(&self, reached: Option<Reached>) {
         if let (Some(reached), Ok(head)) = (reached, self.journal.head().await) {
-            lag(head.saturating_sub(reached));
+            lag(head.saturating_sub(reached.order));
         }
     }
 }

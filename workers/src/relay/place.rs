@@ -35,10 +35,25 @@ pub(super) struct Place {
     pub refilled_to: u64,
 }
 
+/// How far a relay knows to have come, whatever becomes of the bus.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reached {
+    /// Order of the last event that was on the bus.
+    pub order: u64,
+    /// Order of the last event that is no news: it was on the bus, or was there before the refill.
+    pub known: u64,
+}
+
+impl Place {
+    pub(super) fn reached(&self) -> Reached {
+        Reached { order: self.order, known: self.order.max(self.refilled_to) }
+    }
+}
+
 impl Relay {
-    /// Creates what streams are missing and finds the place where the stream ends. `reached` is the last order that this
-    /// relay knows to have been on the bus: should it be gone, what comes after it is still news.
-    pub(super) async fn resume(&self, reached: Option<u64>) -> Result<Place, Trouble> {
+    /// Creates what streams are missing and finds the place where the stream ends. `reached` is how far this relay had
+    /// come: should the stream be empty now, what comes after that is still news.
+    pub(super) async fn resume(&self, reached: Option<Reached>) -> Result<Place, Trouble> {
         self.bus.ensure_streams(&self.streams).await?;
         let tail = self.bus.tail(Stream::Events).await?;
         // Asked after the bus: what is on it then is in the journal by now.
@@ -47,7 +62,7 @@ impl Relay {
         let (sequence, incarnation) = (tail.sequence, tail.incarnation);
         let Some(message) = tail.message else {
             let (order, refilled_to) = match self.start_at {
-                StartAt::Origin => (0, reached.unwrap_or(head)),
+                StartAt::Origin => (0, reached.map_or(head, |reached| reached.known)),
                 StartAt::Head(order) => (order.min(head), order.min(head)),
             };
             if refilled_to > order {

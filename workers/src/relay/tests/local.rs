@@ -99,6 +99,17 @@ async fn what_was_there_before_the_refill_is_replayed_and_what_came_later_is_new
 }
 
 #[tokio::test]
+async fn a_bus_lost_in_the_middle_of_a_refill_is_refilled_as_far_as_before() {
+    let (site, bus) = (Site::new().await, local());
+    site.add(1, "r1").await;
+    let relay = relay(&site.journal, &bus);
+    let place = relay.resume(None).await.unwrap();
+    site.add(2, "r2").await;
+    let again = relay.resume(Some(place.reached())).await.unwrap();
+    assert_eq!((again.order, again.refilled_to), (0, PER_ADD));
+}
+
+#[tokio::test]
 async fn a_bus_that_is_new_in_each_process_begins_at_the_head() {
     let (site, bus) = (Site::new().await, local());
     let entity = site.add(1, "a.b").await;
