@@ -11,6 +11,7 @@ use dcm_journal::fleet::Claim;
 use dcm_journal::repository::{Done, Meta};
 use uuid::Uuid;
 
+use super::group::{GroupReference, find};
 use super::payload::{Payload, deploy_config};
 use crate::app::App;
 use crate::deploy_files::DeployFiles;
@@ -155,7 +156,7 @@ fn check_unused(directory: &Directory, name: &str, region: &Region) -> Result<()
 /// V4, check 15.
 async fn group(app: &App, values: &Map) -> Result<i64, ApiError> {
     let id = validate::group_id(values.get("group_id"), &|_| true)?;
-    let group = app.models().groups().by_id(id).await?;
+    let group = find(app, GroupReference::Id(id)).await?;
     Ok(validate::group_id(values.get("group_id"), &|_| group.is_some())?)
 }
 

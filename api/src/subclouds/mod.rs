@@ -6,6 +6,7 @@ pub(crate) mod creation;
 mod delete;
 mod detail;
 pub mod forms;
+mod group;
 mod list;
 mod network_reconfiguration;
 pub(crate) mod payload;

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::creation::install_values;
 use super::forms::UpdateForm;
+use super::group::{GroupReference, find};
 use super::network_reconfiguration;
 use super::reference::{self, Agent, Given, Place};
 use super::render::{SubcloudBody, TimeForm};
@@ -180,13 +181,12 @@ fn is_taken(directory: &Directory, state: &Subcloud, name: &Name) -> bool {
 /// Step 21: by id or by name.
 async fn group(app: &App, form: &Form) -> Result<Option<i64>, ApiError> {
     let Some(given) = form.text("group_id")? else { return Ok(None) };
-    let groups = app.models().groups();
     let found = match !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit()) {
         true => match given.parse() {
-            Ok(id) => groups.by_id(id).await?,
+            Ok(id) => find(app, GroupReference::Id(id)).await?,
             Err(_) => None,
         },
-        false => groups.by_name(given).await?,
+        false => find(app, GroupReference::Name(given)).await?,
     };
     found.map(|group| Some(group.id)).ok_or_else(|| ApiError::bad_request("Invalid group"))
 }

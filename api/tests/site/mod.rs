@@ -1,6 +1,7 @@
 //! A controller of a test's own: the API over embedded stores in a temporary directory, with a projector at work.
 #![allow(dead_code, reason = "each test program uses its part of it")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct Site {
     projector: CancellationToken,
     following: Mutex<Option<JoinHandle<()>>>,
     _ends: [DropGuard; 2],
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 /// What a request was answered.
@@ -75,6 +76,11 @@ impl Site {
 
     /// A new controller whose answers wait for the read models for at most `wait`.
     pub async fn start_waiting(wait: Duration) -> Self {
+        Self::start_with(|settings, _| settings.wait = wait).await
+    }
+
+    /// A new controller with the settings that `edit` leaves; it is given the controller's directory too.
+    pub async fn start_with(edit: impl FnOnce(&mut Settings, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let journal = dcm_journal::store::open("embedded:", dir.path()).await.unwrap();
         let vault = dcm_journal::vault::open("embedded:", dir.path(), None).await.unwrap();
@@ -87,13 +93,15 @@ impl Site {
         let following = tokio::spawn(async move { follow.run(&until, |_| {}).await.unwrap() });
         let subnet = Subnet::parse("192.168.204.0/24").unwrap();
         let pool = ("192.168.204.2".parse().unwrap(), "192.168.204.100".parse().unwrap());
+        let mut settings = Settings { wait: PATIENCE, ..Settings::new("22.12", subnet, pool) };
+        edit(&mut settings, dir.path());
         let readiness = Arc::new(Readiness::default());
         let app = App::new(Parts {
             fleet: Arc::clone(&fleet),
             models: Arc::clone(&models),
             vault,
             journal: Arc::clone(&journal),
-            settings: Settings { wait, ..Settings::new("22.12", subnet, pool) },
+            settings,
             readiness: Arc::clone(&readiness),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             asyncapi: json!({"asyncapi": "3.0.0"}),
@@ -112,7 +120,7 @@ impl Site {
             projector,
             following: Mutex::new(Some(following)),
             _ends: ends,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -142,7 +150,8 @@ impl Site {
         entity
     }
 
-    async fn add_with_run(&self, number: u8, phase: Phase) -> (Uuid, Uuid) {
+    /// SC whose one phase waits for a worker; its uuid and its run.
+    pub async fn add_with_run(&self, number: u8, phase: Phase) -> (Uuid, Uuid) {
         let (entity, run_id) = (Uuid::now_v7(), Uuid::now_v7());
         let name = Name::parse(&format!("subcloud{number}")).unwrap();
         let region = Region::parse(&region(number)).unwrap();

@@ -1,0 +1,55 @@
+//! Many creations at once: what must be unique is unique.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use crate::fixture::*;
+use crate::site::Answer;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_creations_of_one_name_one_wins() {
+    let site = Arc::new(controller().await);
+    let answers = join_all((0..20).map(|number| {
+        let values = moved(number);
+        let site = Arc::clone(&site);
+        async move { add(&site, values, Form::new()).await }
+    }))
+    .await;
+    assert_eq!(with_status(&answers, 200), 1);
+    assert_eq!(with_status(&answers, 409), 19);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_creations_in_overlapping_subnets_one_wins() {
+    let site = Arc::new(controller().await);
+    let answers = join_all((0..20).map(|number| {
+        let prefix = 16 + number % 9;
+        let values = with(bv(), "name", format!("subcloud{number}"));
+        let values = with(values, "management_subnet", format!("192.168.101.0/{prefix}"));
+        let site = Arc::clone(&site);
+        async move { add(&site, values, Form::new()).await }
+    }))
+    .await;
+    assert_eq!(with_status(&answers, 200), 1);
+    assert_eq!(with_status(&answers, 400), 19);
+    assert!(
+        answers.iter().filter(|answer| answer.status == 400).all(|answer| answer.text.contains("overlaps"))
+    );
+    assert_eq!(site.get("/v1.0/subclouds").await.json()["subclouds"].as_array().unwrap().len(), 1);
+}
+
+fn with_status(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+/// BV in a subnet of its own.
+fn moved(number: usize) -> serde_json::Map<String, serde_json::Value> {
+    let own = format!("10.7.{number}.");
+    let keys = ["subnet", "start_address", "end_address", "gateway_address"];
+    keys.into_iter().fold(bv(), |values, key| {
+        let key = format!("management_{key}");
+        let text = values[&key].as_str().unwrap().replace("192.168.101.", &own);
+        with(values, &key, text)
+    })
+}
