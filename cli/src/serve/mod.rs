@@ -15,6 +15,7 @@ use std::time::Duration;
 use dcm_api::ops::Readiness;
 use dcm_domain::value::Actor;
 use dcm_journal::repository::Meta;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +79,7 @@ struct Process {
     config: Arc<Config>,
     stores: Stores,
     readiness: Arc<Readiness>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    metrics: PrometheusHandle,
     stop: CancellationToken,
 }
 
@@ -89,6 +90,7 @@ impl Process {
             tracing::warn!("no authentication: every caller is an administrator named `anonymous`");
         }
         self.signals(tasks);
+        tasks.spawn(upkeep(self.metrics.clone(), self.stop.clone()));
         if self.config.has(Role::Projector) {
             tasks.spawn(roles::projector(self.clone()));
         }
@@ -154,6 +156,18 @@ impl Process {
         hint(address)?;
         Ok(())
     }
+}
+
+/// Lets the metrics forget what histograms no longer need.
+async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) -> Result<(), Failure> {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = every.tick() => metrics.run_upkeep(),
+        }
+    }
+    Ok(())
 }
 
 fn hint(address: std::net::SocketAddr) -> Result<(), Failure> {
