@@ -17,7 +17,7 @@ async fn main() {
     let subclouds = number("DCM_BENCH_SUBCLOUDS", 1000);
     let requests = number("DCM_BENCH_REQUESTS", 2000);
     let server = Dcm::serve()
-        .flag("--demo", &subclouds.to_string())
+        .flag("--demo", subclouds.to_string())
         // Audits would share the two cores with what is measured.
         .arg("--set=cert_mon.schedule.audit_interval=86400")
         .start_within(Duration::from_secs(120))

@@ -29,9 +29,10 @@ impl Readiness {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).push((name.into(), check));
     }
 
-    /// Says that a role, a connection or a worker is ready, or why it is not.
-    pub fn set(&self, name: impl Into<String>, state: Result<(), String>) {
-        self.flags.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), state);
+    /// Says that a role, a connection or a worker is ready, or why it is not. True if that is news.
+    pub fn set(&self, name: impl Into<String>, state: Result<(), String>) -> bool {
+        let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        flags.insert(name.into(), state.clone()) != Some(state)
     }
 
     /// Every flag and the result of every check, by name.

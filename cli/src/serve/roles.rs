@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dcm_api::app::{Dirs, Parts, Settings};
+use dcm_api::ops::Readiness;
 use dcm_api::transport::TransportSettings;
 use dcm_domain::value::Subnet;
 use dcm_journal::lease::Holder;
@@ -90,11 +91,7 @@ pub async fn projector(process: Process) -> Result<(), Failure> {
         let bell = Arc::clone(&bell);
         async move {
             let projector = Projector::new(stores.models, stores.journal, epoch, bell);
-            let ended = projector.run(&held, |_| ()).await.map_err(|error| error.to_string());
-            report(&readiness, "projector", &ended);
-            if ended.is_err() {
-                pause(&held).await;
-            }
+            watched(&readiness, "projector", projector.run(&held, |_| ()), &held).await;
         }
     });
     tokio::join!(ringing, working).1
@@ -119,11 +116,7 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
         let readiness = Arc::clone(&process.readiness);
         let relay = relay::Relay::new(stores.journal, stores.bus, Arc::clone(&bell)).start_at(start);
         async move {
-            let ended = relay.run(&held).await.map_err(|error| error.to_string());
-            report(&readiness, "relay", &ended);
-            if ended.is_err() {
-                pause(&held).await;
-            }
+            watched(&readiness, "relay", relay.run(&held), &held).await;
         }
     });
     let timeouts = run_timeouts(&process);
@@ -154,14 +147,26 @@ where
     Ok(())
 }
 
-fn report(readiness: &dcm_api::ops::Readiness, role: &str, ended: &Result<(), String>) {
-    if let Err(error) = ended {
-        tracing::error!(role, error, "stopped; it is tried again");
+/// Does a role's work and keeps its readiness: ready once it has worked for a moment, not ready when it fails. A failure
+/// is logged when it is news, and tried again after a pause.
+async fn watched<E: std::fmt::Display>(
+    readiness: &Readiness,
+    role: &str,
+    work: impl Future<Output = Result<(), E>>,
+    held: &CancellationToken,
+) {
+    tokio::pin!(work);
+    let ended = match tokio::time::timeout(PAUSE / 2, &mut work).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            readiness.set(role, Ok(()));
+            work.await
+        }
+    };
+    let Err(error) = ended else { return };
+    if readiness.set(role, Err(error.to_string())) {
+        tracing::error!(role, %error, "stopped; it is tried again");
     }
-    readiness.set(role, ended.clone());
-}
-
-async fn pause(held: &CancellationToken) {
     tokio::select! {
         () = held.cancelled() => {}
         () = tokio::time::sleep(PAUSE) => {}
