@@ -88,17 +88,6 @@ impl Settings {
         }
     }
 
-    /// For a demo fleet: everything is audited every 5 s (design.md §10), however large the fleet.
-    pub fn for_demo(subclouds: usize) -> Self {
-        Self {
-            audit_interval: 5,
-            audit_batch_size: subclouds.max(1),
-            audit_greenpool_size: 8,
-            poll_interval: 1,
-            ..Self::default()
-        }
-    }
-
     /// How many audits may run at once: at least one.
     pub fn parallel(&self) -> usize {
         self.audit_greenpool_size.max(1)
@@ -137,15 +126,6 @@ mod tests {
     fn zero_is_refused_where_it_would_stop_or_flood_the_audits() {
         let settings = Settings { audit_batch_size: 0, ..Settings::default() };
         assert_eq!(settings.check().unwrap_err().to_string(), "certmon: audit_batch_size must be at least 1");
-    }
-
-    #[test]
-    fn a_demo_fleet_of_any_size_is_audited_every_five_seconds() {
-        for subclouds in [0, 1, 1_000] {
-            let settings = Settings::for_demo(subclouds);
-            assert_eq!((settings.check(), settings.audit_interval), (Ok(()), 5));
-            assert!(settings.audit_batch_size >= subclouds, "one poll takes a whole round");
-        }
     }
 
     #[test]
