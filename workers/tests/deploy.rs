@@ -6,9 +6,9 @@ mod site;
 
 use std::time::{Duration, Instant};
 
-use dcm_domain::subcloud::command::{ClaimRun, DeploySubcloud, DeployVerb, Details};
-use dcm_domain::subcloud::{NO_ERROR, RunInputs};
-use dcm_domain::value::{DeployStatus, Phase, Secret};
+use dcm_domain::subcloud::command::{ClaimRun, DeployVerb};
+use dcm_domain::subcloud::{NO_ERROR, Subcloud};
+use dcm_domain::value::{DeployStatus, Name, Phase};
 use dcm_journal::lease::Holder;
 use dcm_workers::playbook::supervisor::{SupervisorArgs, main as supervise};
 use serde_json::{Value, json};
@@ -169,32 +169,95 @@ async fn a_failure_tells_its_text_and_shows_no_password() {
     assert_eq!(site.outcomes(entity).await, ["failed"]);
     site.assert_clean().await;
 
-    // It can be resumed, with a new password and without the phase that failed being skipped.
-    let password = site.vault.put(entity, "sysadmin_password", Secret::new(PASSWORD.into())).await.unwrap();
-    let mut install = Order::new(&[]).install;
-    install["dcm_example"] = json!({});
-    let text = install.to_string();
-    let document = dcm_domain::subcloud::Document {
-        digest: site.vault.digest(entity, text.as_bytes()),
-        secret: site.vault.put(entity, "install_values", Secret::new(text)).await.unwrap(),
-        shown: json!({}),
-    };
-    let artifacts = None;
-    let resume = DeploySubcloud {
-        verb: DeployVerb::Install,
-        run_id: Uuid::now_v7(),
-        inputs: RunInputs { sysadmin_password: Some(password), artifacts, rehome: None },
-        release: None,
-        details: Details { install: Some(document), ..Details::default() },
-        bootstrap: None,
-        bootstrap_address: None,
-        deploy_config: None,
-        addresses: None,
-    };
-    site.run(entity, &resume).await;
+    worker.stop().await;
+}
+
+/// Creates a subcloud, asks for `verb`, and gives the subcloud after it.
+async fn after_create(site: &Site, verb: DeployVerb) -> (Uuid, Subcloud) {
+    let entity = site.add(Order::new(&[Phase::Create])).await;
+    assert_eq!(site.ended(entity).await.deploy, DeployStatus::CreateComplete);
+    site.deploy(entity, verb).await;
+    (entity, site.ended(entity).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_001_an_installation_ends_as_install_complete() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let (_, subcloud) = after_create(&site, DeployVerb::Install).await;
+    assert_eq!(subcloud.deploy, DeployStatus::InstallComplete, "{}", subcloud.error_description);
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_004_a_bootstrap_runs_one_playbook_and_jb_006_a_configuration_is_prepared_once() {
+    let mut site = Site::open().await;
+    site.settings.ansible_playbook = recording(&site);
+    let worker = site.worker();
+    let (entity, subcloud) = after_create(&site, DeployVerb::Bootstrap).await;
+    assert_eq!(subcloud.deploy, DeployStatus::BootstrapComplete, "{}", subcloud.error_description);
+    assert_eq!(std::fs::read_to_string(site.path("argv")).unwrap().matches("--limit").count(), 1);
+    site.deploy(entity, DeployVerb::Configure).await;
     let subcloud = site.ended(entity).await;
-    assert_eq!(subcloud.deploy, DeployStatus::InstallComplete, "jb_001: {}", subcloud.error_description);
-    assert_eq!(subcloud.error_description, NO_ERROR);
+    assert_eq!(subcloud.deploy, DeployStatus::Complete, "{}", subcloud.error_description);
+    let steps = site.steps(entity).await;
+    assert_eq!(steps[steps.len() - 2..], ["configure deploy-config done", "configure deploy-values done"]);
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_007_a_resumed_deployment_goes_on_to_complete() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let (entity, subcloud) = after_create(&site, DeployVerb::Resume).await;
+    assert_eq!(subcloud.deploy, DeployStatus::Complete, "{}", subcloud.error_description);
+    let steps = site.steps(entity).await;
+    assert_eq!(steps.iter().filter(|step| *step == "configure deploy-values done").count(), 1);
+    assert_eq!(site.outcomes(entity).await, ["succeeded", "succeeded"]);
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_003_a_creation_that_fails_ends_as_create_failed() {
+    let site = Site::open().await;
+    // No directory can be made where a file is.
+    std::fs::write(site.path("ansible"), "").unwrap();
+    let worker = site.worker();
+    let entity = site.add(Order::new(&ALL)).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::CreateFailed);
+    assert!(subcloud.error_description.contains("cannot be written"), "{}", subcloud.error_description);
+    assert_eq!(site.outcomes(entity).await, ["failed"]);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jb_012_a_secondary_is_only_created() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let entity = site.add(Order::new(&[Phase::Secondary])).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::Secondary, "{}", subcloud.error_description);
+    assert_eq!(site.outcomes(entity).await, ["succeeded"]);
+    assert!(site.log().is_empty());
+    site.assert_clean().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kept_files_follow_a_rename() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let entity = site.add(Order::new(&[Phase::Create, Phase::Bootstrap, Phase::Complete])).await;
+    assert_eq!(site.ended(entity).await.deploy, DeployStatus::Complete);
+    site.fleet.rename(entity, Name::parse("edge2").unwrap(), &meta()).await.unwrap();
+    until("the renamed files", || site.path("logs/edge2_playbook_output.log").exists()).await;
+    let inventory = yaml(site.path("ansible/edge2_inventory.yml"));
+    assert_eq!(inventory["all"]["hosts"]["edge2"]["ansible_host"], "192.168.111.12");
+    assert!(site.path("ansible/edge2.yml").exists() && !site.path("ansible/edge1.yml").exists());
     worker.stop().await;
 }
 
@@ -274,6 +337,7 @@ async fn an_abort_waits_while_the_playbook_refuses_it() {
     let entity = site.add(order).await;
     until("the refusal", || site.log().contains("TASK [Do what must not be interrupted]")).await;
     site.abort(entity).await;
+    // Not a wait for something: time in which nothing may happen.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(site.state(entity).await.deploy, DeployStatus::AbortingBootstrap);
     std::fs::write(&release, "").unwrap();
@@ -427,6 +491,7 @@ async fn runs_beyond_the_number_wait_for_a_place() {
     let mut order = Order::new(&[Phase::Create]);
     (order.name, order.number) = ("edge2".into(), 2);
     let second = site.add(order).await;
+    // Not a wait for something: time in which nothing may happen.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(site.state(second).await.run.unwrap().worker.is_none());
     std::fs::write(release, "").unwrap();

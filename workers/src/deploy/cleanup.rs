@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_domain::subcloud::{Subcloud, SubcloudEvent, SubcloudRenamed};
 use dcm_domain::value::{Name, SecretRef, Timestamp};
 use dcm_journal::bus::{Consumer, Delivery, Start, Stream, consume_forever};
 use dcm_journal::fleet::{Fleet, Reference};
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::files::{Paths, Private};
-use super::ownership::{Details, lease_name};
+use super::ownership::{Details, RUN_LEASES, lease_name};
 use crate::playbook::group_alive;
 
 /// How often directories and leases of ended runs are looked for.
@@ -53,11 +53,11 @@ pub(super) enum CleanupError {
     Files(#[from] io::Error),
 }
 
-/// Follows deletions until `stop`.
-pub(super) async fn follow_deletions(shared: Arc<Shared>, stop: CancellationToken) {
+/// Follows deletions and renames until `stop`.
+pub(super) async fn follow_events(shared: Arc<Shared>, stop: CancellationToken) {
     let consumer = Consumer {
         durable: Some("deploy-cleanup".to_owned()),
-        filters: vec!["dcm.v1.event.subcloud.*.subcloud-deleted".to_owned()],
+        filters: ["deleted", "renamed"].map(|what| format!("dcm.v1.event.subcloud.*.subcloud-{what}")).into(),
         start: Start::All,
         ..Consumer::default()
     };
@@ -65,7 +65,7 @@ pub(super) async fn follow_deletions(shared: Arc<Shared>, stop: CancellationToke
     consume_forever(bus, Stream::Events, consumer, stop, |delivery| {
         let shared = Arc::clone(&shared);
         async move {
-            if let Err(error) = on_deleted(&shared, &delivery).await {
+            if let Err(error) = on_event(&shared, &delivery).await {
                 tracing::debug!(%error, "a delivery was not settled; it will come again");
             }
         }
@@ -73,22 +73,23 @@ pub(super) async fn follow_deletions(shared: Arc<Shared>, stop: CancellationToke
     .await;
 }
 
-async fn on_deleted(shared: &Shared, delivery: &Delivery) -> Result<(), dcm_journal::bus::BusError> {
+async fn on_event(shared: &Shared, delivery: &Delivery) -> Result<(), dcm_journal::bus::BusError> {
     // What refills a bus is history; the sweep at the start has seen to it.
     if delivery.replayed {
         return delivery.ack().await;
     }
     let received = Received::parse(&delivery.message.headers, &delivery.message.payload);
     let Ok(received) = received else { return delivery.term("not an event").await };
-    let (Some(entity), Ok(SubcloudEvent::SubcloudDeleted(deleted))) =
-        (received.stream.uuid(), received.decode::<SubcloudEvent>())
-    else {
-        return delivery.term("not a deletion").await;
+    let Some(entity) = received.stream.uuid() else { return delivery.term("not a subcloud's").await };
+    let done = match received.decode::<SubcloudEvent>() {
+        Ok(SubcloudEvent::SubcloudDeleted(deleted)) => forget(shared, entity, &deleted.name).await,
+        Ok(SubcloudEvent::SubcloudRenamed(renamed)) => rename(shared, entity, &renamed).await,
+        _ => return delivery.term("neither a deletion nor a rename").await,
     };
-    match forget(shared, entity, &deleted.name).await {
+    match done {
         Ok(()) => delivery.ack().await,
         Err(error) => {
-            tracing::warn!(%entity, %error, "what a deleted subcloud left cannot be removed now");
+            tracing::warn!(%entity, %error, "the files of a subcloud cannot follow it now");
             delivery.nak(RETRY).await
         }
     }
@@ -97,13 +98,27 @@ async fn on_deleted(shared: &Shared, delivery: &Delivery) -> Result<(), dcm_jour
 /// Removes the secrets and files of a deleted subcloud (jobs.md §1.5).
 async fn forget(shared: &Shared, entity: Uuid, name: &Name) -> Result<(), CleanupError> {
     shared.vault.delete_owner(entity).await?;
-    // The name may belong to another subcloud by now, whose files these are then.
-    let now = shared.fleet.resolve(&Reference::Name(name.clone())).await?;
-    if now.is_none_or(|other| other == entity) {
+    if !is_anothers(shared, entity, name).await? {
         let dirs = &shared.settings.dirs;
         Paths::new(&dirs.ansible, name.as_ref()).remove_all(&dirs.logs).await?;
     }
     Ok(())
+}
+
+/// Lets the kept files of a subcloud follow its name.
+async fn rename(shared: &Shared, entity: Uuid, renamed: &SubcloudRenamed) -> Result<(), CleanupError> {
+    if !is_anothers(shared, entity, &renamed.from).await? {
+        let dirs = &shared.settings.dirs;
+        let to = Paths::new(&dirs.ansible, renamed.to.as_ref());
+        Paths::new(&dirs.ansible, renamed.from.as_ref()).rename_all(&to, &dirs.logs).await?;
+    }
+    Ok(())
+}
+
+/// Whether the name belongs to another subcloud by now, whose files are under it then.
+async fn is_anothers(shared: &Shared, entity: Uuid, name: &Name) -> Result<bool, CleanupError> {
+    let holder = shared.fleet.resolve(&Reference::Name(name.clone())).await?;
+    Ok(holder.is_some_and(|holder| holder != entity))
 }
 
 /// Sweeps at the start and from time to time until `stop`.
@@ -136,7 +151,7 @@ async fn sweep_runs(shared: &Shared) -> Result<(), CleanupError> {
     }
     let open = shared.models.subclouds().open_runs(MOST_RUNS).await?;
     let open: HashSet<String> = open.iter().map(|run| lease_name(run.run_id)).collect();
-    for record in shared.leases.list(&lease_name_prefix()).await? {
+    for record in shared.leases.list(RUN_LEASES).await? {
         let forgotten = record.expired_for().is_some_and(|expired| expired >= shared.settings.grace);
         if let (true, false, Some(holder)) = (forgotten, open.contains(&record.name), &record.holder) {
             let lease = Lease {
@@ -149,10 +164,6 @@ async fn sweep_runs(shared: &Shared) -> Result<(), CleanupError> {
         }
     }
     Ok(())
-}
-
-fn lease_name_prefix() -> String {
-    "run-".to_owned()
 }
 
 /// Whether a worker, or a playbook it left, may still use the run's directory.

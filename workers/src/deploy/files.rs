@@ -68,6 +68,40 @@ impl Paths {
         sentinel_path(&self.directory, &self.name)
     }
 
+    /// Moves everything that is kept for the subcloud, its log in `logs` too, to the name of `to` (jobs.md §1.5).
+    /// Exactly these files: a neighbour's may begin with the same letters (M-21).
+    pub(super) async fn rename_all(&self, to: &Self, logs: &Path) -> io::Result<()> {
+        match fs::read_to_string(self.inventory()).await {
+            Ok(inventory) => {
+                let inventory = serde_yaml_ng::from_str(&inventory).map_err(io::Error::other)?;
+                write_yaml(&to.inventory(), &self.with_host(to, inventory)).await?;
+                absent(fs::remove_file(self.inventory()).await)?;
+            }
+            Err(error) => absent(Err(error))?,
+        }
+        for (from, to) in [
+            (self.overrides(), to.overrides()),
+            (self.deploy_values(), to.deploy_values()),
+            (self.deploy_config(), to.deploy_config()),
+            (self.work(), to.work()),
+            (log_path(logs, &self.name), log_path(logs, &to.name)),
+        ] {
+            absent(fs::rename(from, to).await)?;
+        }
+        Ok(())
+    }
+
+    /// The inventory with the host under its new name.
+    fn with_host(&self, to: &Self, mut inventory: Value) -> Value {
+        let hosts = inventory.pointer_mut("/all/hosts").and_then(Value::as_object_mut);
+        if let Some(hosts) = hosts
+            && let Some(host) = hosts.remove(&self.name)
+        {
+            hosts.insert(to.name.clone(), host);
+        }
+        inventory
+    }
+
     /// Removes everything that was kept for the subcloud, its logs in `logs` too (jobs.md §1.5).
     pub(super) async fn remove_all(&self, logs: &Path) -> io::Result<()> {
         let log = log_path(logs, &self.name);
@@ -161,8 +195,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
-    use super::{Paths, Private, write};
+    use serde_json::Value;
     use uuid::Uuid;
+
+    use super::super::contents;
+    use super::{Paths, Private, write, write_yaml};
 
     #[test]
     fn jb_023_the_inventory_is_named_after_the_subcloud() {
@@ -199,6 +236,29 @@ mod tests {
             .collect();
         assert_eq!(left, Vec::<String>::new());
         assert!(other.install_values().exists());
+    }
+
+    #[tokio::test]
+    async fn a_rename_takes_the_files_along_and_leaves_the_neighbours() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = directory.path();
+        let [one, neighbour, renamed] =
+            ["subcloud1", "subcloud10", "edge"].map(|name| Paths::new(directory.path(), name));
+        for paths in [&one, &neighbour] {
+            write_yaml(&paths.inventory(), &contents::inventory(paths.name(), "10.0.0.1", true))
+                .await
+                .unwrap();
+            write(&paths.overrides(), b"x").await.unwrap();
+            write(&paths.install_values(), b"x").await.unwrap();
+        }
+        one.rename_all(&renamed, logs).await.unwrap();
+        one.rename_all(&renamed, logs).await.unwrap();
+        let inventory: Value =
+            serde_yaml_ng::from_str(&std::fs::read_to_string(renamed.inventory()).unwrap()).unwrap();
+        assert_eq!(inventory, contents::inventory("edge", "10.0.0.1", true));
+        assert!(renamed.overrides().exists() && renamed.install_values().exists());
+        assert!(!one.inventory().exists() && !one.work().exists());
+        assert!(neighbour.inventory().exists() && neighbour.install_values().exists());
     }
 
     #[tokio::test]

@@ -12,9 +12,12 @@ use crate::playbook::ProcessIdentity;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Leases of runs; what follows is the run's id.
+pub(super) const RUN_LEASES: &str = "run-";
+
 /// The lease of a run.
 pub(super) fn lease_name(run_id: Uuid) -> String {
-    format!("run-{run_id}")
+    format!("{RUN_LEASES}{run_id}")
 }
 
 /// Noted on a run's lease, so that a successor can tell whether its playbook is gone.

@@ -36,7 +36,7 @@ pub struct Context {
     pub vault: Arc<dyn Vault>,
     /// Where it holds its runs.
     pub leases: Leases,
-    /// Where hints, aborts and deletions are told.
+    /// Where hints, aborts, deletions and renames are told.
     pub bus: Arc<dyn Bus>,
     /// Where open runs are found.
     pub models: Arc<ReadModels>,
@@ -84,8 +84,10 @@ enum Taken {
     Yes,
     /// It is over, or another's.
     NotOurs,
-    /// Not now: no place is free, or the journal or the leases do not answer.
+    /// Not now: another is about to claim it, or the journal or the leases do not answer.
     NotNow,
+    /// Not now: no place is free.
+    Full,
 }
 
 /// A run's place among those this worker is at.
@@ -156,7 +158,7 @@ impl DeployWorker {
             self.follow_aborts(&stop),
             self.look_for_runs(&stop),
             timeouts,
-            cleanup::follow_deletions(Arc::clone(shared), stop.clone()),
+            cleanup::follow_events(Arc::clone(shared), stop.clone()),
             cleanup::sweep_forever(Arc::clone(shared), stop.clone()),
         );
         self.tasks.close();
@@ -207,7 +209,7 @@ impl DeployWorker {
         };
         match self.take(hint.subcloud, hint.run_id, stop).await {
             Taken::Yes | Taken::NotOurs => delivery.ack().await,
-            Taken::NotNow => delivery.nak(LATER).await,
+            Taken::NotNow | Taken::Full => delivery.nak(LATER).await,
         }
     }
 
@@ -236,7 +238,7 @@ impl DeployWorker {
                 Ok(runs) => {
                     outage.end();
                     for run in runs.iter().filter(|run| run.worker.is_none()) {
-                        if self.take(run.uuid, run.run_id, stop).await == Taken::NotNow {
+                        if self.take(run.uuid, run.run_id, stop).await == Taken::Full {
                             break;
                         }
                     }
@@ -252,7 +254,7 @@ impl DeployWorker {
 
     /// Begins to work on a run that nobody has claimed.
     async fn take(&self, entity: Uuid, run_id: Uuid, stop: &CancellationToken) -> Taken {
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else { return Taken::NotNow };
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else { return Taken::Full };
         if !self.shared.active().insert(run_id) {
             return Taken::Yes;
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dcm_domain::aggregate::Command;
-use dcm_domain::subcloud::command::{AbortDeployment, AddSubcloud};
+use dcm_domain::subcloud::command::{AbortDeployment, AddSubcloud, DeploySubcloud, DeployVerb, Details};
 use dcm_domain::subcloud::{
     DeployArtifacts, DeployRunRequested, Document, ManagementNetwork, Rejection, RunInputs, Subcloud,
     SubcloudAdded,
@@ -219,16 +219,7 @@ impl Site {
             document("bootstrap_values", bootstrap.to_string(), masked(&bootstrap, &PAYLOAD)).await;
         let config_document =
             document("deploy_config", serde_yaml_ng::to_string(&config).unwrap(), HIDDEN.into()).await;
-        let password =
-            self.vault.put(entity, "sysadmin_password", Secret::new(PASSWORD.into())).await.unwrap();
-        let deploy = root().join("examples/site/deploy/24.09");
-        let path = |file: &str| deploy.join(file).display().to_string();
-        let artifacts = DeployArtifacts {
-            deploy_playbook: path("deploy_playbook_example.yaml"),
-            deploy_overrides: path("deploy_overrides_example.yaml"),
-            deploy_chart: path("deploy_chart_example.tgz"),
-            user_uploaded_artifacts: true,
-        };
+        let inputs = self.inputs(entity).await;
         let name = Name::parse(&name).unwrap();
         let region = Region::parse(&format!("region{number}")).unwrap();
         let subnet = Subnet::parse(&format!("10.0.{number}.0/24")).unwrap();
@@ -256,18 +247,43 @@ impl Site {
                 deploy_config: Some(config_document),
                 initial_deployment: true,
             },
-            run: DeployRunRequested {
-                run_id: Uuid::now_v7(),
-                phases,
-                inputs: RunInputs {
-                    sysadmin_password: Some(password),
-                    artifacts: Some(artifacts),
-                    rehome: None,
-                },
-            },
+            run: DeployRunRequested { run_id: Uuid::now_v7(), phases, inputs },
+            claimed_by: None,
         };
         self.fleet.add(claim, &meta(), build).await.unwrap();
         entity
+    }
+
+    /// A password and the deployment manager's files, as every run gets them.
+    async fn inputs(&self, entity: Uuid) -> RunInputs {
+        let password = Secret::new(PASSWORD.into());
+        let deploy = root().join("examples/site/deploy/24.09");
+        let path = |file: &str| deploy.join(file).display().to_string();
+        RunInputs {
+            sysadmin_password: Some(self.vault.put(entity, "sysadmin_password", password).await.unwrap()),
+            artifacts: Some(DeployArtifacts {
+                deploy_playbook: path("deploy_playbook_example.yaml"),
+                deploy_overrides: path("deploy_overrides_example.yaml"),
+                deploy_chart: path("deploy_chart_example.tgz"),
+                user_uploaded_artifacts: true,
+            }),
+            rehome: None,
+        }
+    }
+
+    pub async fn deploy(&self, entity: Uuid, verb: DeployVerb) {
+        let command = DeploySubcloud {
+            verb,
+            run_id: Uuid::now_v7(),
+            inputs: self.inputs(entity).await,
+            release: None,
+            details: Details::default(),
+            bootstrap: None,
+            bootstrap_address: None,
+            deploy_config: None,
+            addresses: None,
+        };
+        self.run(entity, &command).await;
     }
 
     pub async fn run<C: Command<Subcloud, Rejection = Rejection>>(&self, entity: Uuid, command: &C) {
