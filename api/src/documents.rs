@@ -139,7 +139,9 @@ impl<'a> Documents<'a> {
         values: Map,
         shown: &[&str],
     ) -> Result<Document, DocumentError> {
-        let values = Value::Object(values);
+        let mut values = Value::Object(values);
+        // In one order, so that the same values have the same digest however they came together.
+        values.sort_all_objects();
         let shown = masked(&values, shown);
         let text = serde_json::to_string(&values).map_err(|_| DocumentError::Unwritable)?;
         self.keep(purpose, Secret::new(text), shown).await

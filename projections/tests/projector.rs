@@ -81,6 +81,7 @@ impl Site {
                 phases: add_phases(false, false),
                 inputs: RunInputs::default(),
             },
+            claimed_by: None,
         };
         self.fleet.add(claim, &meta(), build).await.unwrap();
         entity

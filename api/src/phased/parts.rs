@@ -142,7 +142,8 @@ pub struct Bootstrap {
 /// # Errors
 /// 400 `Required bootstrap-values file was not provided` with neither.
 pub fn bootstrap(payload: &mut Payload, held: Option<Map>, state: &Subcloud) -> Result<Bootstrap, ApiError> {
-    let sent = std::mem::take(&mut payload.values);
+    let mut sent = std::mem::take(&mut payload.values);
+    sent.shift_remove("release");
     let values = match (held, payload.has_bootstrap_file) {
         (_, true) => sent,
         (Some(held), false) => {

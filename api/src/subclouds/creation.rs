@@ -101,7 +101,8 @@ impl Creation {
         let mut documents = Documents::new(app.vault().as_ref(), claim.entity);
         match self.store(&mut documents, start).await {
             Ok((added, run)) => {
-                let build = |id| AddSubcloud { subcloud: SubcloudAdded { id, ..added }, run };
+                let build =
+                    |id| AddSubcloud { subcloud: SubcloudAdded { id, ..added }, run, claimed_by: None };
                 let done = app.fleet().add(claim, meta, build).await;
                 documents.settle(done).await
             }

@@ -182,6 +182,7 @@ impl Site {
                 initial_deployment: true,
             },
             run: DeployRunRequested { run_id, phases: vec![phase], inputs: RunInputs::default() },
+            claimed_by: None,
         });
         self.shown(&done.await.unwrap()).await;
         (entity, run_id)

@@ -8,6 +8,7 @@
 //! | 117 | reads the region of a running subcloud; `migrate=true` ends in 422 before |
 //! | 123 | the old manager could refuse after the row was stored; here nothing is stored then |
 //! | 138 | network reconfiguration: its checks are here, its job does not exist yet (422) |
+//! | 153, 166 | need a prestage state; nothing leads to one yet |
 //! | 163 | decided otherwise: the change stays and the notification is made again (decisions.md) |
 //! | 174 | needs a peer group; there are none yet |
 //! | 185 to 211 | redeploy, prestage and migrate do not exist yet |

@@ -89,7 +89,11 @@ async fn sc_130_to_132_install_values() {
     let entries = site.app.vault().list(entity).await.unwrap().len();
     let form = Form::new().yaml("install_values", iv()).field("bmc_password", PASSWORD);
     expect(&send(&site, "PATCH", PATH, &form).await, 200, "", "the same again");
-    assert_eq!(site.app.vault().list(entity).await.unwrap().len(), entries, "what was there is not kept twice");
+    assert_eq!(
+        site.app.vault().list(entity).await.unwrap().len(),
+        entries,
+        "what was there is not kept twice"
+    );
     let form = Form::new().yaml("install_values", iv());
     expect(&send(&site, "PATCH", PATH, &form).await, 400, "bmc_password required", "V5");
     let form = Form::new().field("install_values", "a: [");
@@ -106,13 +110,15 @@ async fn sc_133_to_137_bodies_states_force() {
     expect(&send_json(&site, "PATCH", PATH, &json!({"description": "x"})).await, 400, "", "179");
     check(&site, &[("management-state", "bad-status")], 400, "Invalid management-state").await;
     check(&site, &[("management-state", "")], 422, "invalid value was provided").await;
-    check(&site, &[("management-state", "managed"), ("force", "bad-value")], 400, "Invalid force value").await;
+    check(&site, &[("management-state", "managed"), ("force", "bad-value")], 400, "Invalid force value")
+        .await;
     check(&site, &[("management-state", "managed"), ("force", "")], 400, "Unable to load force").await;
     check(&site, &[("management-state", "unmanaged"), ("force", "true")], 400, "Invalid option: force").await;
     check(&site, &[("force", "false")], 400, "Invalid option: force").await;
     check(&site, &[("unknown", "x")], 200, "").await;
     check(&site, &[("management-state", "managed"), ("force", "true")], 200, "\"managed\"").await;
-    let missing = send(&site, "PATCH", "/v1.0/subclouds/nosuch", &Form::new().field("description", "x")).await;
+    let missing =
+        send(&site, "PATCH", "/v1.0/subclouds/nosuch", &Form::new().field("description", "x")).await;
     expect(&missing, 404, "Subcloud not found", "180");
     expect(&send(&site, "PATCH", "/v1.0/subclouds", &Form::new()).await, 400, "Subcloud ID required", "§4");
 }
@@ -132,7 +138,8 @@ async fn sc_139_to_145_network_reconfiguration_is_checked_and_not_available() {
     check(&site, &[("management-state", "unmanaged")], 200, "").await;
     let more = [&fields[..], &[("management-state", "managed")]].concat();
     check(&site, &more, 422, "must be updated separately").await;
-    check(&site, &[&fields[..4], &fields[5..]].concat(), 422, "bootstrap_address parameter is required").await;
+    check(&site, &[&fields[..4], &fields[5..]].concat(), 422, "bootstrap_address parameter is required")
+        .await;
     let all = "--management-subnet, --management-gateway-ip, --management-start-ip, --management-end-ip";
     check(&site, &[fields[0], fields[4]], 422, all).await;
     let mut same = fields;
@@ -155,7 +162,8 @@ async fn sc_147_to_150_161_162_migrate_and_back() {
     let (site, entity) = managed().await;
     let other = site.add(2).await;
     manage(&site, other).await;
-    let row = check(&site, &[("management-state", "unmanaged"), ("migrate", "true")], 200, "rehome-pending").await;
+    let row =
+        check(&site, &[("management-state", "unmanaged"), ("migrate", "true")], 200, "rehome-pending").await;
     assert_eq!(row["management-state"], "unmanaged");
     assert_eq!(known(&site).await, Vec::<String>::new());
     assert!(endpoints(&site, 2).await.iter().all(|(_, status)| status == "in-sync"), "161");
@@ -163,7 +171,8 @@ async fn sc_147_to_150_161_162_migrate_and_back() {
     check(&site, &[("migrate", "true")], 200, "rehome-pending").await;
     assert_eq!(known(&site).await, Vec::<String>::new(), "162");
     check(&site, &[("migrate", "true"), ("management-state", "unmanaged")], 422, "already unmanaged").await;
-    check(&site, &[("migrate", "true"), ("management-state", "bogus")], 400, "Invalid management-state").await;
+    check(&site, &[("migrate", "true"), ("management-state", "bogus")], 400, "Invalid management-state")
+        .await;
     site.run(entity, &ReportAvailability { to: Availability::Offline }).await;
     check(&site, &[("management-state", "managed")], 422, "not online").await;
     assert_eq!(axes(&site).await, is("unmanaged", "rehome-pending"), "149");

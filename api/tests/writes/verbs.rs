@@ -36,7 +36,11 @@ async fn sc_181_to_184_certificate_reports() {
     let body = report("out-of-sync").to_string();
     assert_eq!(site.ask("PATCH", &by_region, &monitor, &body).await.status, 200);
     make_secondary(&site, entity).await;
-    assert_eq!(send_json(&site, "PATCH", path, &report("in-sync")).await.status, 200, "ignored, and answered alike");
+    assert_eq!(
+        send_json(&site, "PATCH", path, &report("in-sync")).await.status,
+        200,
+        "ignored, and answered alike"
+    );
     assert!(endpoints(&site, 1).await.iter().all(|(_, status)| status == "unknown"));
 }
 

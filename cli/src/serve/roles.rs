@@ -238,6 +238,6 @@ pub async fn cert_mon(process: Process, demo: Option<Demo>) -> Result<(), Failur
         ca_dir,
     })
     .map_err(|error| Failure::start("cert-mon", error))?;
-    worker.run(process.stop.clone()).await;
-    Ok(())
+    // Two of them would audit everything twice.
+    only_one(&process, "cert-mon", |_, held| worker.run(held)).await
 }

@@ -191,7 +191,7 @@ fn decide(act: &Act, state: Option<&Subcloud>) -> Result<Vec<E>, Rejection> {
                 ..added()
             };
             let run = DeployRunRequested { run_id: run, phases, inputs };
-            AddSubcloud { subcloud, run }.decide(state, &FACTS)
+            AddSubcloud { subcloud, run, claimed_by: None }.decide(state, &FACTS)
         }
         Act::Abandon => {
             let SubcloudAdded { id, name, region, .. } = added();

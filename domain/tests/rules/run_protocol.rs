@@ -245,7 +245,7 @@ fn jb_012_a_secondary_stays_creating_until_it_is_done_and_then_stores_its_rehome
         inputs: RunInputs { rehome: Some(document("rehome")), ..RunInputs::default() },
     };
     let after = given::<Subcloud>([])
-        .after(AddSubcloud { subcloud: added(), run })
+        .after(AddSubcloud { subcloud: added(), run, claimed_by: None })
         .after(claim(RUN))
         .when(start(Phase::Secondary))
         .then([ran(S::NotDeployed, S::Creating, None)])

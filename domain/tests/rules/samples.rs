@@ -63,7 +63,7 @@ pub fn requested(run_id: Uuid, phases: &[Phase]) -> DeployRunRequested {
 }
 
 pub fn add(phases: &[Phase]) -> AddSubcloud {
-    AddSubcloud { subcloud: added(), run: requested(RUN, phases) }
+    AddSubcloud { subcloud: added(), run: requested(RUN, phases), claimed_by: None }
 }
 
 /// The verb with nothing sent but what any request has.

@@ -13,8 +13,7 @@ use std::sync::Arc;
 use dcm_domain::directory::{Directory, Rejection as DirectoryRejection};
 use dcm_domain::group::DEFAULT_GROUP_ID;
 use dcm_domain::subcloud::command::{
-    AddSubcloud, ClaimRun, CompletePhase, ManageSubcloud, RecordStep, ReportAvailability, ReportEndpoint,
-    StartPhase,
+    AddSubcloud, CompletePhase, ManageSubcloud, RecordStep, ReportAvailability, ReportEndpoint, StartPhase,
 };
 use dcm_domain::subcloud::{
     DeployRunRequested, ManagementNetwork, Rejection, RunInputs, StepOutcome, SubcloudAdded,
@@ -227,6 +226,7 @@ impl Demo {
                 phases: PHASES.to_vec(),
                 inputs: RunInputs::default(),
             },
+            claimed_by: Some(WORKER.to_owned()),
         }
     }
 }
@@ -235,7 +235,6 @@ impl Demo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Add,
-    Claim,
     Start(Phase),
     /// There is no host to run a playbook on, and the history says so.
     SkipPlaybook,
@@ -248,7 +247,6 @@ enum Step {
 fn steps() -> Vec<Step> {
     let deployed = [
         Step::Add,
-        Step::Claim,
         Step::Start(Phase::Create),
         Step::Complete(Phase::Create),
         Step::Start(Phase::Bootstrap),
@@ -338,7 +336,6 @@ impl Filler<'_> {
                 };
                 fleet.add(claim, &meta, |id| demo.added(id, settings)).await
             }
-            Step::Claim => fleet.run(entity, &ClaimRun { run_id, worker: WORKER.to_owned() }, &meta).await,
             Step::Start(phase) => fleet.run(entity, &StartPhase { run_id, phase }, &meta).await,
             Step::SkipPlaybook => fleet.run(entity, &skipped_playbook(run_id), &meta).await,
             Step::Complete(phase) => fleet.run(entity, &CompletePhase { run_id, phase }, &meta).await,

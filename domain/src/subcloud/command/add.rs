@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::aggregate::{Command, Facts};
-use crate::subcloud::{DeployRunRequested, Rejection, Subcloud, SubcloudAdded, SubcloudEvent};
+use crate::subcloud::{
+    DeployRunClaimed, DeployRunRequested, Rejection, Subcloud, SubcloudAdded, SubcloudEvent,
+};
 
 /// Starts a subcloud's stream; its deployment waits for a worker (subclouds.md §6.3, E5 and E15).
 #[derive(Clone, Debug, Serialize)]
@@ -12,6 +14,9 @@ pub struct AddSubcloud {
     pub subcloud: SubcloudAdded,
     /// The run that creates, and perhaps deploys, it.
     pub run: DeployRunRequested,
+    /// A worker that carries the run out itself; no other can claim it in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_by: Option<String>,
 }
 
 impl Command<Subcloud> for AddSubcloud {
@@ -20,7 +25,16 @@ impl Command<Subcloud> for AddSubcloud {
 
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         match state {
-            None => Ok(vec![self.subcloud.clone().into(), self.run.clone().into()]),
+            None => {
+                let claimed = self
+                    .claimed_by
+                    .clone()
+                    .map(|worker| SubcloudEvent::from(DeployRunClaimed { run_id: self.run.run_id, worker }));
+                Ok([self.subcloud.clone().into(), self.run.clone().into()]
+                    .into_iter()
+                    .chain(claimed)
+                    .collect())
+            }
             Some(_) => Err(Rejection::AlreadyExists),
         }
     }

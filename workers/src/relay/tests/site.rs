@@ -56,7 +56,8 @@ impl Site {
             phases: vec![Phase::Create],
             inputs: RunInputs::default(),
         };
-        let subcloud = |id| AddSubcloud { subcloud: added(id, &name, &region, &subnet), run };
+        let subcloud =
+            |id| AddSubcloud { subcloud: added(id, &name, &region, &subnet), run, claimed_by: None };
         self.fleet.add(claim, &meta(), subcloud).await.unwrap();
         entity
     }
