@@ -136,9 +136,10 @@ impl Fleet {
         Ok(find(fresh.state.as_deref(), reference))
     }
 
-    /// Whether the subcloud, as this process knows it, still goes by the reference.
+    /// Whether the subcloud still goes by the reference: another process may have renamed or deleted it since the
+    /// directory was last read here.
     async fn is_still(&self, entity: Uuid, reference: &Reference) -> Result<bool, Unavailable> {
-        let loaded = self.subclouds.load_cached(&stream::<Subcloud>(entity)).await?;
+        let loaded = self.subcloud(entity).await?;
         Ok(loaded.state.is_some_and(|subcloud| {
             !subcloud.deleted
                 && match reference {
@@ -223,7 +224,8 @@ impl Fleet {
     pub async fn rename(&self, entity: Uuid, to: Name, meta: &Meta) -> Result<Done<Subcloud>, FleetError> {
         let reserve = ReserveName { entity, name: to.clone() };
         self.tell(&reserve, "reserve-name", meta).await?;
-        let renamed = self.subclouds.run(&stream::<Subcloud>(entity), &RenameSubcloud { to: to.clone() }, meta).await;
+        let renamed =
+            self.subclouds.run(&stream::<Subcloud>(entity), &RenameSubcloud { to: to.clone() }, meta).await;
         match renamed {
             Ok(done) => {
                 self.tell(&ConfirmName { entity, name: to }, "confirm-name", meta).await?;
