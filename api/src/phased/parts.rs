@@ -126,7 +126,6 @@ pub fn bootstrap_address(payload: &Payload, state: &Subcloud) -> Result<Option<S
 }
 
 /// Bootstrap values to bootstrap with.
-#[derive(Debug)]
 pub struct Bootstrap {
     /// What was sent over what is stored.
     pub values: Map,

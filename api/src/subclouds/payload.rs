@@ -13,8 +13,7 @@ const FILES: [&str; 3] = ["bootstrap_values", "install_values", "deploy_config"]
 /// Plain fields that are no bootstrap values, or need no other check than their own.
 const OF_THE_REQUEST: [&str; 4] = ["bootstrap-address", "sysadmin_password", "bmc_password", "release"];
 
-/// The fields of a create or deploy request.
-#[derive(Debug)]
+/// The fields of a create or deploy request. Prints nothing: its values may be secret.
 pub struct Payload {
     /// Bootstrap values and plain fields; no password of the request itself.
     pub values: Map,

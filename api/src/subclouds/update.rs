@@ -58,8 +58,9 @@ pub async fn update(
     request: Request,
 ) -> Result<Response, ApiError> {
     let entity = Given::new(&subcloud, Place::Last, agent).entity(&app).await?;
-    let state = living(&app, entity).await?;
     let form = Form::from_request(request, &()).await?;
+    // After the body, which may take its time: refusals are given on fresh state.
+    let state = living(&app, entity).await?;
     let update = Update::checked(&app, &form, &state).await?;
     written::to_the_end(async move {
         let done = update.carry_out(&app, entity, &state, &meta).await?;

@@ -18,6 +18,7 @@
 mod site;
 
 mod create;
+mod create_install;
 mod fixture;
 mod phased;
 mod race;

@@ -166,7 +166,7 @@ async fn sc_219_220_222_what_bootstrap_needs() {
     let values = with(values, "management_gateway_address", "192.168.102.1");
     let form = form().yaml("bootstrap_values", values);
     expect(&verb(&site, "bootstrap", &form).await, 400, "Subnet overlaps", "222");
-    let file = self::form_with_name("subcloud1");
+    let file = form_with_name("subcloud1");
     expect(&verb(&site, "bootstrap", &file).await, 200, "pre-bootstrap", "Q24");
 }
 

@@ -1,11 +1,12 @@
 //! Many creations at once: what must be unique is unique.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::fixture::*;
-use crate::site::Answer;
+use crate::site::{Answer, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_creations_of_one_name_one_wins() {
@@ -37,6 +38,29 @@ async fn of_twenty_creations_in_overlapping_subnets_one_wins() {
         answers.iter().filter(|answer| answer.status == 400).all(|answer| answer.text.contains("overlaps"))
     );
     assert_eq!(site.get("/v1.0/subclouds").await.json()["subclouds"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_nothing_half_way() {
+    let site = Arc::new(controller().await);
+    for number in 0..24 {
+        let values = with(moved(number), "name", format!("subcloud{number}"));
+        let request = tokio::spawn({
+            let site = Arc::clone(&site);
+            async move { add(&site, values, Form::new()).await }
+        });
+        let patience = Duration::from_micros(500 * u64::try_from(number).unwrap());
+        let abort = request.abort_handle();
+        if tokio::time::timeout(patience, request).await.is_err() {
+            abort.abort();
+        }
+    }
+    let whole = async {
+        while site.fleet.directory().await.unwrap().unsettled().next().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, whole).await.expect("every creation that began is finished");
 }
 
 fn with_status(answers: &[Answer], status: u16) -> usize {

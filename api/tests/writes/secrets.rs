@@ -68,6 +68,10 @@ async fn secrets_are_in_the_vault_alone() {
         6,
         "three documents, rehome data, two passwords"
     );
+    assert!(
+        files_with(&site, "192.168.204.101").len() >= 2,
+        "what is no secret is found in journal and rows"
+    );
     for secret in SECRETS {
         for spelling in spellings(secret) {
             assert!(answers.iter().all(|answer| !answer.text.contains(&spelling)), "{secret} was answered");
