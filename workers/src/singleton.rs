@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use dcm_journal::lease::{Holder, Lease, Leases};
+use dcm_journal::lease::{Holder, Lease, Leases, process_alive};
 use tokio_util::sync::CancellationToken;
 
 /// How long a singleton's lease holds without being renewed.
@@ -24,7 +24,12 @@ where
                 tracing::info!(lease = name, epoch = lease.epoch, "acquired");
                 hold(leases, &lease, stop, &mut work).await;
             }
-            Ok(None) => failing = false,
+            Ok(None) => {
+                failing = false;
+                if bury(leases, name, holder).await {
+                    continue;
+                }
+            }
             Err(error) => {
                 if !failing {
                     tracing::warn!(lease = name, %error, "cannot be acquired; trying on");
@@ -37,6 +42,17 @@ where
             () = tokio::time::sleep(TTL / 5) => {}
         }
     }
+}
+
+/// Gives back the lease of a process that is dead, which only its own host can tell: after a crash nobody waits for it
+/// to expire. True if the lease was one.
+async fn bury(leases: &Leases, name: &str, here: &Holder) -> bool {
+    let Ok(Some(record)) = leases.read(name).await else { return false };
+    let dead = |holder: &Holder| holder.shares_boot_with(here) && !process_alive(holder.pid, holder.start_time);
+    let Some(holder) = record.holder.filter(dead) else { return false };
+    let lease = Lease { name: record.name, holder: holder.id(), epoch: record.epoch, ttl: TTL };
+    // Taken by another meanwhile, it is not given back.
+    leases.release(&lease).await.unwrap_or(false)
 }
 
 /// Does the work while the lease is renewed in time, then gives it back.
@@ -77,6 +93,47 @@ async fn renew(leases: &Leases, lease: &Lease, held: &CancellationToken) {
                 return held.cancel();
             }
             Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// The epoch under which this process gets to work on a lease that `before` holds for an hour; `None` if it does
+    /// not within a moment.
+    async fn epoch_after(before: &Holder) -> Option<i64> {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open("embedded:", dir.path()).await.unwrap();
+        leases.acquire("relay", before, Duration::from_secs(3600)).await.unwrap().expect("the lease is free");
+        let stop = CancellationToken::new();
+        let mut began = None;
+        let here = Holder::this_process("relay").unwrap();
+        let running = run(&leases, "relay", &here, &stop, |epoch, _| {
+            began = Some(epoch);
+            stop.cancel();
+            async {}
+        });
+        let _ = tokio::time::timeout(Duration::from_millis(500), running).await;
+        began
+    }
+
+    #[tokio::test]
+    async fn a_dead_process_of_this_host_is_succeeded_at_once_under_a_new_epoch() {
+        let here = Holder::this_process("relay").unwrap();
+        assert_eq!(epoch_after(&Holder { pid: i64::MAX, ..here }).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_process_that_lives_or_cannot_be_looked_at_keeps_its_lease() {
+        let here = Holder::this_process("relay").unwrap();
+        let other_role = Holder { role: "another".to_owned(), ..here.clone() };
+        let elsewhere = Holder { pid: i64::MAX, host: "elsewhere".to_owned(), ..here.clone() };
+        let before_a_reboot = Holder { pid: i64::MAX, boot_id: "another".to_owned(), ..here };
+        for holder in [other_role, elsewhere, before_a_reboot] {
+            assert_eq!(epoch_after(&holder).await, None, "{holder:?}");
         }
     }
 }
