@@ -18,10 +18,14 @@ use crate::config::Config;
 const APPENDED: &str = "dcm.v1.signal.appended";
 /// Rung when a projector has committed.
 const PROJECTED: &str = "dcm.v1.signal.projected";
+/// How long a start, or a check, waits for a server that is being connected to.
+const CONNECTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
+/// Pause between two looks at a connection that is being made.
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(20);
 /// Pause before listening again.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Opens the bus. A server that is away is waited for in the background.
+/// Opens the bus. A server that is away is waited for, a moment here and then in the background.
 ///
 /// # Errors
 /// [`Failure::Start`] if the URL cannot be used.
@@ -31,7 +35,15 @@ pub async fn connect(config: &Config) -> Result<Arc<dyn Bus>, Failure> {
     }
     let url: NatsUrl = config.bus.parse().map_err(|error| Failure::start("bus", error))?;
     let bus = NatsBus::connect(&url, NatsSettings::default()).await;
-    Ok(Arc::new(bus.map_err(|error| Failure::start("bus", error))?))
+    let bus: Arc<dyn Bus> = Arc::new(bus.map_err(|error| Failure::start("bus", error))?);
+    // What is connected a moment later need not be told as missing.
+    let _ = tokio::time::timeout(CONNECTS_WITHIN, async {
+        while bus.health().await.is_err() {
+            tokio::time::sleep(GLANCE).await;
+        }
+    })
+    .await;
+    Ok(bus)
 }
 
 /// Creates the streams of the bus as soon as it answers; the relay and consumers try again by themselves.
