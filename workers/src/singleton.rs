@@ -48,7 +48,8 @@ where
 /// to expire. True if the lease was one.
 async fn bury(leases: &Leases, name: &str, here: &Holder) -> bool {
     let Ok(Some(record)) = leases.read(name).await else { return false };
-    let dead = |holder: &Holder| holder.shares_boot_with(here) && !process_alive(holder.pid, holder.start_time);
+    let dead =
+        |holder: &Holder| holder.shares_boot_with(here) && !process_alive(holder.pid, holder.start_time);
     let Some(holder) = record.holder.filter(dead) else { return false };
     let lease = Lease { name: record.name, holder: holder.id(), epoch: record.epoch, ttl: TTL };
     // Taken by another meanwhile, it is not given back.
