@@ -183,6 +183,12 @@ impl Serve {
         Self { listen: Some(address.to_owned()), ..self }
     }
 
+    /// Gives a clone a data directory of its own, for another process of the same deployment.
+    #[must_use]
+    pub fn own_dir(self) -> Self {
+        Self { dir: Arc::new(WorkDir::new("dcm")), data: None, ..self }
+    }
+
     /// Uses a data directory of the caller's instead of an own one.
     #[must_use]
     pub fn data_dir(self, path: &Path) -> Self {

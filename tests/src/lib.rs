@@ -14,23 +14,33 @@
 
 mod ansible;
 mod dcm;
+mod deployment;
+mod endpoint;
 mod guard;
+mod heard;
 mod http;
 mod multipart;
 mod nats;
 mod postgres;
 mod process;
+mod raw;
 mod tools;
 mod wait;
 mod workdir;
 
 pub use ansible::ansible_playbook;
 pub use dcm::{Dcm, Finished, Serve, dcm_binary, run_dcm};
+pub use deployment::{
+    Audit, Deployment, Setup, Stores, Way, endpoints, entry, expected_endpoints, list_of, show,
+};
+pub use endpoint::HeldEndpoint;
+pub use heard::{Heard, heard};
 pub use http::{Answer, Http, Request};
 pub use multipart::Form;
 pub use nats::Nats;
 pub use postgres::{Database, Postgres};
 pub use process::is_running;
+pub use raw::{RawAnswer, send_raw};
 pub use tools::repository;
 pub use wait::eventually;
 pub use workdir::WorkDir;
