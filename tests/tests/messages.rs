@@ -139,7 +139,7 @@ async fn every_event_is_a_cloud_event_of_its_schema_in_the_journals_order() {
 }
 
 #[tokio::test]
-async fn ac_080_081_083_notifications_name_the_region() {
+async fn notifications_name_the_region_ac_080_ac_081_ac_083() {
     let (mut deployment, _held) = quiet(1).await;
     let http = deployment.http();
     let region = region_of(&http, "subcloud1").await;

@@ -11,12 +11,12 @@ use dcm_tests::{
 use serde_json::{Value, json};
 
 both_ways!(
-    points_1_and_2_unmanage_and_manage,
-    point_3_migrate_is_refused_unless_complete,
-    points_4_and_6_migrate_and_back,
-    point_7_rehome_data,
+    points_1_and_2_unmanage_and_manage_sc_146_sc_167,
+    point_3_migrate_is_refused_unless_complete_sc_152_sc_156_sc_157_sc_160,
+    points_4_and_6_migrate_and_back_sc_149_sc_150_sc_151_sc_158_sc_159_sc_162,
+    point_7_rehome_data_sc_176_sc_177_sc_178,
     a_report_that_comes_after_the_migration,
-    ac_090_to_092_what_cert_mon_asks,
+    what_cert_mon_asks_ac_090_ac_091_ac_092_ac_093,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -51,8 +51,8 @@ const FORCE: &[(&str, &str)] = &[("management-state", "managed"), ("force", "tru
 const MIGRATE: &[(&str, &str)] = &[("migrate", "true"), ("management-state", "unmanaged")];
 const MIGRATE_ALONE: &[(&str, &str)] = &[("migrate", "true")];
 
-/// Cases sc_146 and sc_167: cert-mon continues to audit.
-async fn points_1_and_2_unmanage_and_manage(way: Way) {
+/// cert-mon continues to audit.
+async fn points_1_and_2_unmanage_and_manage_sc_146_sc_167(way: Way) {
     let deployment = Deployment::new(way).demo(2).start().await;
     let http = deployment.http();
     let before = list_of(&http).await;
@@ -80,8 +80,8 @@ async fn points_1_and_2_unmanage_and_manage(way: Way) {
     deployment.end().await;
 }
 
-/// Cases sc_152, sc_154 to sc_157, sc_160 and sc_168: 400, and the text names `rehome-pending` and `complete`.
-async fn point_3_migrate_is_refused_unless_complete(way: Way) {
+/// 400, and the text names `rehome-pending` and `complete`.
+async fn point_3_migrate_is_refused_unless_complete_sc_152_sc_156_sc_157_sc_160(way: Way) {
     let deployment = Deployment::new(way).demo(2).start().await;
     let http = deployment.http();
     add_secondary(&http).await;
@@ -139,8 +139,8 @@ async fn add_secondary(http: &Http) {
     .await;
 }
 
-/// Cases sc_147 to sc_151, sc_158, sc_159, sc_161 and sc_162.
-async fn points_4_and_6_migrate_and_back(way: Way) {
+/// Whatever is done to a subcloud that waits to be rehomed, until it is managed back.
+async fn points_4_and_6_migrate_and_back_sc_149_sc_150_sc_151_sc_158_sc_159_sc_162(way: Way) {
     let deployment = Deployment::new(way).demo(3).start().await;
     let http = deployment.http();
     let before = list_of(&http).await;
@@ -191,8 +191,8 @@ async fn points_4_and_6_migrate_and_back(way: Way) {
     deployment.end().await;
 }
 
-/// Cases sc_176 to sc_178; passwords are shown as `***` (decisions.md).
-async fn point_7_rehome_data(way: Way) {
+/// Passwords are shown as `***` (decisions.md).
+async fn point_7_rehome_data_sc_176_sc_177_sc_178(way: Way) {
     let deployment = Deployment::new(way).demo(1).start().await;
     let http = deployment.http();
     let address = &[("bootstrap_address", "10.1.1.1")];
@@ -281,7 +281,7 @@ async fn a_report_that_comes_after_the_migration(way: Way) {
 }
 
 /// The certificate monitor of the old system, which is told by its user agent, names subclouds by region.
-async fn ac_090_to_092_what_cert_mon_asks(way: Way) {
+async fn what_cert_mon_asks_ac_090_ac_091_ac_092_ac_093(way: Way) {
     let deployment = Deployment::new(way).demo(2).start().await;
     let http = deployment.http();
     let list = list_of(&http).await;
@@ -305,7 +305,6 @@ async fn ac_090_to_092_what_cert_mon_asks(way: Way) {
     };
     let answer = report(json!({"endpoint": "dc-cert", "status": "in-sync"})).await.expect(200);
     assert_eq!(answer.json(), json!({"result": "OK"}));
-    // ac_093
     refused(report(json!({"endpoint": "patching", "status": "in-sync"})).await, 400, &["is not allowed"]);
     refused(report(json!({"endpoint": "dc-cert", "status": "not-sure"})).await, 400, &["in invalid"]);
     deployment.end().await;

@@ -10,7 +10,7 @@ use dcm_tests::{
 };
 use serde_json::{Value, json};
 
-both_ways!(the_story, the_operators_commands, event_streams_and_moments);
+both_ways!(the_story_sc_147_sc_148_sc_161_ac_099_ac_100, the_operators_commands, event_streams_and_moments);
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -66,8 +66,8 @@ async fn manage(http: &Http, name: &str, state: &str) -> Value {
     http.patch_form(&format!("/v1.0/subclouds/{name}"), &form).await.expect(200).json()
 }
 
-/// Steps 1 to 5 of the story, and with it the cases sc_147, sc_148, sc_161 and ac_099, ac_100.
-async fn the_story(way: Way) {
+/// Steps 1 to 5 of the story.
+async fn the_story_sc_147_sc_148_sc_161_ac_099_ac_100(way: Way) {
     let deployment = Deployment::new(way).start().await;
     let http = deployment.http();
     // 1. What it says first (the harness has read the address from the first line).
