@@ -56,25 +56,32 @@ impl Fragments {
     /// # Errors
     /// If the database fails.
     pub async fn list(&self) -> Result<Snapshot, sqlx::Error> {
-        let (version, position) = {
-            let cache = self.cache.lock().await;
-            (cache.version, cache.position)
-        };
-        let changes = self.subclouds.changes(version, position).await?;
-        let mut cache = self.cache.lock().await;
-        self.take_in(&mut cache, changes, (version, position));
-        let joined = cache.joined.take().unwrap_or_else(|| join(self.head, &cache.pieces, self.tail));
-        let body = cache.joined.insert(joined).clone();
-        Ok(Snapshot { body, position: cache.position, event_time: cache.event_time })
+        loop {
+            let asked = {
+                let cache = self.cache.lock().await;
+                (cache.version, cache.position)
+            };
+            let changes = self.subclouds.changes(asked.0, asked.1).await?;
+            let mut cache = self.cache.lock().await;
+            if !self.take_in(&mut cache, changes, asked) {
+                continue;
+            }
+            let joined = cache.joined.take().unwrap_or_else(|| join(self.head, &cache.pieces, self.tail));
+            let body = cache.joined.insert(joined).clone();
+            return Ok(Snapshot { body, position: cache.position, event_time: cache.event_time });
+        }
     }
 
-    /// Changes that another list has taken in meanwhile are not taken back.
-    fn take_in(&self, cache: &mut Cache, changes: Changes, asked: (i64, u64)) {
-        let overtaken = (cache.version, cache.position) != asked
-            && cache.version >= changes.version
-            && cache.position >= changes.position;
-        if overtaken {
-            return;
+    /// Changes that another list has taken in meanwhile are not taken back. False if they continue what is no longer
+    /// there: they have to be asked for again.
+    fn take_in(&self, cache: &mut Cache, changes: Changes, asked: (i64, u64)) -> bool {
+        let unchanged = (cache.version, cache.position) == asked;
+        if !unchanged && cache.position >= changes.position {
+            return true;
+        }
+        let partial = asked.0 == changes.version;
+        if partial && cache.version != changes.version {
+            return false;
         }
         if cache.version != changes.version {
             cache.pieces.clear();
@@ -93,6 +100,7 @@ impl Fragments {
         cache.version = changes.version;
         cache.position = changes.position;
         cache.event_time = changes.event_time;
+        true
     }
 }
 

@@ -19,6 +19,8 @@ use crate::store::ReadModels;
 const LOOK: Duration = Duration::from_millis(50);
 /// Events of one transaction.
 const BATCH: usize = 500;
+/// How long one step may take; its single statements are far quicker.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -51,7 +53,9 @@ impl Projector {
             // Register for the bell before looking, so that no ring is missed.
             let rung = self.bell.notified();
             appended.mark_unchanged();
-            match self.step().await {
+            // A database that does not even refuse must not keep this task, nor the lease, for ever.
+            let step = tokio::time::timeout(PATIENCE, self.step()).await;
+            match step.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
                 Ok(Some(order)) => {
                     if failing {
                         tracing::info!(order, "the projector works again");

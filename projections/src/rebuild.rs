@@ -7,12 +7,15 @@ use dcm_journal::store::Journal;
 use sqlx::Row;
 use tokio::sync::Mutex;
 
-use crate::checkpoint::{self, Advance, signed};
+use crate::checkpoint::{self, Advance};
 use crate::projection::{ProjectError, Projection};
 use crate::store::{ReadModels, sql};
 
 /// Events of one transaction.
 const BATCH: usize = 2000;
+
+/// Epoch of a version that is not read: no projector may move it, and who was about to is fenced off.
+const NOT_READ: i64 = i64::MAX;
 
 /// Serialises rebuilds of this process.
 #[derive(Default)]
@@ -68,19 +71,61 @@ impl ReadModels {
         let _one_at_a_time = state.0.lock().await;
         let projection = find(name)?;
         let (version, previous_version) = self.prepare(projection).await?;
-        let (mut position, mut events) = (0, 0);
+        let (position, events) = self.fill(journal, projection, version, 0).await?;
+        tracing::info!(name, version, position, events, "rebuilt");
+        Ok(Rebuilt { name: name.to_owned(), version, previous_version, events, position })
+    }
+
+    /// Makes the version before the last rebuild the one that is read, once it is as far as the one read now.
+    ///
+    /// # Errors
+    /// [`RebuildError::NothingBefore`] if there is none.
+    pub async fn roll_back(
+        self: &Arc<Self>,
+        state: &RebuildState,
+        journal: &Arc<dyn Journal>,
+        name: &str,
+    ) -> Result<i64, RebuildError> {
+        let _one_at_a_time = state.0.lock().await;
+        let projection = find(name)?;
+        let nothing_before = || RebuildError::NothingBefore(name.to_owned());
+        let previous: Option<i64> =
+            sqlx::query_scalar("select previous_version from read_model where name = $1")
+                .bind(projection.name())
+                .fetch_one(&self.writes)
+                .await?;
+        let version = previous.ok_or_else(nothing_before)?;
+        let mut connection = self.writes.acquire().await?;
+        let place = checkpoint::position(&mut connection, projection.name(), version).await?;
+        drop(connection);
+        let (_, position) = place.ok_or_else(nothing_before)?;
+        self.fill(journal, projection, version, position).await?;
+        tracing::info!(name, version, "rolled back");
+        Ok(version)
+    }
+
+    /// Folds what `version`, which is not read, lacks after `position`, and makes it the one that is read. Returns where
+    /// it was then, and how many events were folded.
+    async fn fill(
+        &self,
+        journal: &Arc<dyn Journal>,
+        projection: &dyn Projection,
+        version: i64,
+        mut position: u64,
+    ) -> Result<(u64, u64), RebuildError> {
+        let mut events = 0;
         loop {
             let batch = journal.read_all(position, BATCH).await.map_err(ProjectError::from)?;
             let Some(last) = batch.last() else {
                 match self.take_over(journal, projection, version, position).await? {
-                    true => break,
+                    true => return Ok((position, events)),
                     false => continue,
                 }
             };
             let mut tx = self.writes.begin().await?;
             projection.apply(&mut tx, version, &batch).await?;
             let (to, event_time) = (last.position.order, last.envelope.recorded_at);
-            let step = Advance { from: position, to, epoch: 0, event_time };
+            let step = Advance { from: position, to, epoch: NOT_READ, event_time };
             if !checkpoint::advance(&mut tx, projection.name(), version, step).await? {
                 return Err(ProjectError::Fenced.into());
             }
@@ -88,32 +133,18 @@ impl ReadModels {
             events += batch.len() as u64;
             position = to;
         }
-        Ok(Rebuilt { name: name.to_owned(), version, previous_version, events, position })
-    }
-
-    /// Makes the version before the last rebuild the one that is read; the projector then brings it up to date.
-    ///
-    /// # Errors
-    /// [`RebuildError::NothingBefore`] if there is none.
-    pub async fn roll_back(&self, name: &str) -> Result<i64, RebuildError> {
-        let projection = find(name)?;
-        let row = sqlx::query(
-            "update read_model set active_version = previous_version, previous_version = active_version
-             where name = $1 and previous_version is not null returning active_version",
-        )
-        .bind(projection.name())
-        .fetch_optional(&self.writes)
-        .await?;
-        match row {
-            Some(row) => Ok(row.try_get(0)?),
-            None => Err(RebuildError::NothingBefore(name.to_owned())),
-        }
     }
 
     /// Creates the tables of the next version, and drops what is neither read nor the one before.
     async fn prepare(&self, projection: &dyn Projection) -> Result<(i64, i64), RebuildError> {
         let mut tx = self.writes.begin().await?;
-        let active = Self::active_version(&mut tx, projection.name()).await?;
+        // Written first: another process that rebuilds the same waits here, and drops nothing that is read by then.
+        let active: i64 = sqlx::query_scalar(
+            "update read_model set previous_version = null where name = $1 returning active_version",
+        )
+        .bind(projection.name())
+        .fetch_one(&mut *tx)
+        .await?;
         let versions: Vec<i64> =
             sqlx::query_scalar("select version from projection_checkpoint where name = $1")
                 .bind(projection.name())
@@ -130,10 +161,6 @@ impl ReadModels {
                 .execute(&mut *tx)
                 .await?;
         }
-        sqlx::query("update read_model set previous_version = null where name = $1")
-            .bind(projection.name())
-            .execute(&mut *tx)
-            .await?;
         for statement in projection.tables(next) {
             sqlx::query(sql(statement)).execute(&mut *tx).await?;
         }
@@ -152,26 +179,66 @@ impl ReadModels {
     ) -> Result<bool, RebuildError> {
         let mut tx = self.writes.begin().await?;
         let active = Self::active_version(&mut tx, projection.name()).await?;
-        let live = checkpoint::position(&mut tx, projection.name(), active).await?;
-        if live.is_some_and(|(_, live)| live > position) {
-            return Ok(false);
+        let Some((of, live, epoch)) = retire(&mut tx, projection.name(), active).await? else {
+            return Err(ProjectError::Fenced.into());
+        };
+        // What is read may belong to a journal that was replaced: then there is nothing to catch up with.
+        if of == self.journal.to_string() && live > position {
+            let head = journal.head().await.map_err(ProjectError::from)?;
+            if live <= head {
+                return Ok(false);
+            }
         }
         // Events that arrived since are the projector's, under its own epoch.
-        let epoch = "update projection_checkpoint set epoch =
-            (select max(epoch) from projection_checkpoint where name = $1) where name = $1 and version = $2";
-        sqlx::query(epoch).bind(projection.name()).bind(version).execute(&mut *tx).await?;
-        sqlx::query(
-            "update read_model set active_version = $1, previous_version = active_version where name = $2",
+        let given =
+            sqlx::query("update projection_checkpoint set epoch = $1 where name = $2 and version = $3")
+                .bind(epoch)
+                .bind(projection.name())
+                .bind(version)
+                .execute(&mut *tx)
+                .await?;
+        let moved = sqlx::query(
+            "update read_model set active_version = $1, previous_version = active_version
+             where name = $2 and active_version = $3",
         )
         .bind(version)
         .bind(projection.name())
+        .bind(active)
         .execute(&mut *tx)
         .await?;
+        if given.rows_affected() != 1 || moved.rows_affected() != 1 {
+            return Err(ProjectError::Fenced.into());
+        }
         tx.commit().await?;
-        let head = journal.head().await.ok();
-        tracing::info!(name = projection.name(), version, position = signed(position), ?head, "rebuilt");
         Ok(true)
     }
+}
+
+/// Keeps projectors from moving the checkpoint of the version that is read, until the transaction ends or for good: a
+/// step that is under way is waited for, a later one is fenced off. Returns its journal, position and epoch.
+async fn retire(
+    connection: &mut sqlx::AnyConnection,
+    name: &str,
+    version: i64,
+) -> Result<Option<(String, u64, i64)>, sqlx::Error> {
+    // Locked by a write that changes nothing: the epoch must be read as it is under the lock.
+    let locked = sqlx::query(
+        "update projection_checkpoint set epoch = epoch where name = $1 and version = $2
+         returning journal, position, epoch",
+    )
+    .bind(name.to_owned())
+    .bind(version)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = locked else { return Ok(None) };
+    sqlx::query("update projection_checkpoint set epoch = $1 where name = $2 and version = $3")
+        .bind(NOT_READ)
+        .bind(name.to_owned())
+        .bind(version)
+        .execute(connection)
+        .await?;
+    let position = u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0);
+    Ok(Some((row.try_get(0)?, position, row.try_get(2)?)))
 }
 
 fn find(name: &str) -> Result<&'static dyn Projection, RebuildError> {

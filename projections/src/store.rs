@@ -160,6 +160,13 @@ impl ReadModels {
             sqlx::query(*statement).execute(&mut *tx).await?;
         }
         for projection in Self::projections() {
+            // The first version may have been dropped by rebuilds since.
+            let known = sqlx::query("select 1 from read_model where name = $1")
+                .bind(projection.name())
+                .fetch_optional(&mut *tx);
+            if known.await?.is_some() {
+                continue;
+            }
             for statement in projection.tables(1) {
                 sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
             }

@@ -171,12 +171,18 @@ async fn rebuilt_is_the_same(site: &Site) {
         assert_eq!((rebuilt.previous_version, rebuilt.version), (1, 2), "{name}");
     }
     assert_eq!(site.models.subclouds().all().await.unwrap(), before);
-    assert_eq!(site.models.roll_back("subclouds").await.unwrap(), 1);
-    assert_eq!(site.models.roll_back("subclouds").await.unwrap(), 2);
+    site.add(4).await;
+    site.project().await;
+    let further = site.models.subclouds().all().await.unwrap();
+    assert_eq!(further.len(), before.len() + 1);
+    for version in [1, 2] {
+        assert_eq!(site.models.roll_back(&state, &site.journal, "subclouds").await.unwrap(), version);
+        assert_eq!(site.models.subclouds().all().await.unwrap(), further, "a rollback is not back in time");
+    }
     site.models.rebuild(&state, &site.journal, "nothing").await.unwrap_err();
     site.add(3).await;
     site.project().await;
-    assert_eq!(site.models.subclouds().all().await.unwrap().len(), 3);
+    assert_eq!(site.models.subclouds().all().await.unwrap().len(), 4);
 }
 
 async fn deleted_is_gone(site: &Site, uuid: Uuid, fragments: &Fragments) {
@@ -191,7 +197,7 @@ async fn deleted_is_gone(site: &Site, uuid: Uuid, fragments: &Fragments) {
     let subclouds = site.models.subclouds();
     assert_eq!(subclouds.by_name("subcloud2").await.unwrap(), None);
     assert_eq!(subclouds.deleted_by_name("subcloud2").await.unwrap().unwrap().uuid, uuid);
-    assert_eq!(fragments.list().await.unwrap().body, "[subcloud1,subcloud3]");
+    assert_eq!(fragments.list().await.unwrap().body, "[subcloud1,subcloud4,subcloud3]");
     // The name is free again at once.
     site.add(2).await;
 }

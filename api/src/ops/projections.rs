@@ -114,8 +114,11 @@ pub(super) async fn roll_back(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<Json<RolledBackBody>, ApiError> {
-    let version = app.models().roll_back(&name).await?;
-    Ok(Json(RolledBackBody { name, version }))
+    to_the_end(async move {
+        let version = app.models().roll_back(app.rebuilds(), app.journal(), &name).await?;
+        Ok(Json(RolledBackBody { name, version }))
+    })
+    .await
 }
 
 /// How far every read model is.
