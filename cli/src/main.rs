@@ -70,8 +70,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(command)) {
+    let ended = runtime.block_on(run(command));
+    // A thread that is stuck in a look-up of a name must not keep the process.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
+        // Such as `dcm events | head`.
+        Err(commands::Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("dcm: {error}");
             ExitCode::FAILURE

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use super::{Failure, line};
-use crate::config::{Config, Flags, load};
+use crate::config::{Config, Flags, environment, load};
 
 /// Says everything that is wrong with the configuration; exits with 1 if anything is.
 pub fn check(flags: &Flags) -> Result<ExitCode, Failure> {
-    let findings = load(flags, std::env::vars())?.check();
+    let findings = load(flags, environment())?.check();
     for finding in &findings {
         line(finding)?;
     }

@@ -2,16 +2,20 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dcm_journal::{lease::Leases, store, vault};
 
 use super::{Failure, line};
-use crate::config::{Config, Flags, Paths, Role, load};
+use crate::config::{Config, Flags, Paths, Role, environment, load};
 use crate::serve::{bus, lock};
+
+/// How long one check may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Checks everything the configuration names; exits with 1 and names what is down.
 pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
-    let config = load(flags, std::env::vars())?;
+    let config = load(flags, environment())?;
     let mut down = Vec::new();
     for finding in config.check() {
         report(&mut down, "configuration", Err(finding.to_string()))?;
@@ -21,11 +25,11 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     } else {
         stores(&config, &mut down).await?;
     }
-    let on_the_bus = match bus::connect(&config).await {
-        Ok(bus) => bus.health().await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    report(&mut down, "bus", on_the_bus)?;
+    let on_the_bus = in_time(async {
+        let bus = bus::connect(&config).await.map_err(|error| error.to_string())?;
+        bus.health().await.map_err(|error| error.to_string())
+    });
+    report(&mut down, "bus", on_the_bus.await)?;
     if config.has(Role::Worker) {
         report(&mut down, "ansible-playbook", program(&config.deploy.ansible_playbook))?;
         directories(&config.paths(), &mut down)?;
@@ -40,17 +44,24 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
 }
 
 async fn stores(config: &Config, down: &mut Vec<&'static str>) -> Result<(), Failure> {
-    let journal = store::open(&config.journal, &config.data_dir).await;
+    let journal = in_time(store::open(&config.journal, &config.data_dir)).await;
     let id = journal.as_ref().ok().map(|journal| journal.id());
-    report(down, "journal", journal.map(drop).map_err(|error| error.to_string()))?;
-    let vault = vault::open(config.vault_url(), &config.data_dir, config.vault_key_file.as_deref()).await;
-    report(down, "vault", vault.map(drop).map_err(|error| error.to_string()))?;
+    report(down, "journal", journal.map(drop))?;
+    let vault = vault::open(config.vault_url(), &config.data_dir, config.vault_key_file.as_deref());
+    report(down, "vault", in_time(vault).await.map(drop))?;
     if let Some(id) = id {
-        let models = dcm_projections::ReadModels::open(&config.read_model, &config.data_dir, id).await;
-        report(down, "read models", models.map(drop).map_err(|error| error.to_string()))?;
+        let models = dcm_projections::ReadModels::open(&config.read_model, &config.data_dir, id);
+        report(down, "read models", in_time(models).await.map(drop))?;
     }
-    let leases = Leases::open(&config.read_model, &config.data_dir).await;
-    report(down, "leases", leases.map(drop).map_err(|error| error.to_string()))
+    report(down, "leases", in_time(Leases::open(&config.read_model, &config.data_dir)).await.map(drop))
+}
+
+/// What a check found, or that it found nothing in time: a host that does not even refuse must not hold up the rest.
+async fn in_time<T, E: std::fmt::Display>(check: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, check).await {
+        Ok(found) => found.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
 }
 
 fn directories(paths: &Paths, down: &mut Vec<&'static str>) -> Result<(), Failure> {

@@ -89,18 +89,18 @@ pub enum ConfigError {
         /// What is wrong.
         cause: String,
     },
-    /// A variable that could be configuration but is no key.
-    #[error("the environment variable {name} is not a configuration key")]
-    UnknownVariable {
-        /// The variable.
-        name: String,
-    },
     /// `--set` without `=`.
     #[error("--set {text}: expected KEY=VALUE")]
     NotAnAssignment {
         /// What was given.
         text: String,
     },
+}
+
+/// The environment; variables that are not text are nobody's configuration.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Reads the configuration from its layers.
@@ -117,7 +117,8 @@ pub fn load(
         let text = std::fs::read_to_string(path)
             .map_err(|cause| ConfigError::Unreadable { path: path.clone(), cause })?;
         let layer = path.display().to_string();
-        let file: Table = text.parse().map_err(|cause: toml::de::Error| invalid(&layer, &cause))?;
+        let file: Table =
+            text.parse().map_err(|cause: toml::de::Error| invalid(&layer, &misread(&text, &cause)))?;
         Config::deserialize_from(&file).map_err(|cause| invalid(&layer, &cause))?;
         merge(&mut merged, file);
     }
@@ -144,6 +145,12 @@ fn invalid(layer: &str, cause: &dyn std::fmt::Display) -> ConfigError {
     ConfigError::Invalid { layer: layer.to_owned(), cause: cause.to_string() }
 }
 
+/// What is wrong and where, without the line itself: a URL there may hold a password.
+fn misread(text: &str, cause: &toml::de::Error) -> String {
+    let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, cause.message())
+}
+
 fn from_environment(
     defaults: &Table,
     environment: impl Iterator<Item = (String, String)>,
@@ -153,10 +160,10 @@ fn from_environment(
         .filter(|(name, _)| name.starts_with(PREFIX) && !NOT_CONFIGURATION.contains(&name.as_str()))
         .collect();
     for (name, value) in variables {
-        let key = name.trim_start_matches(PREFIX).to_lowercase();
+        let key = name.strip_prefix(PREFIX).unwrap_or(&name).to_lowercase();
         let path: Vec<&str> = key.split("__").collect();
         let one = nested(&path, typed(defaults, &path, &value));
-        Config::deserialize_from(&one).map_err(|_| ConfigError::UnknownVariable { name })?;
+        Config::deserialize_from(&one).map_err(|cause| invalid(&name, &cause.message()))?;
         merge(&mut layer, one);
     }
     Ok(layer)
@@ -246,10 +253,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_is_not_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "listen = '127.0.0.1:1'\njournal = 'postgres://dcm:hidden@db' oops\n").unwrap();
+        let flags = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
+        let said = load(&flags, environment(&[])).unwrap_err().to_string();
+        assert!(said.contains("line 2") && !said.contains("hidden"), "{said}");
+    }
+
+    #[test]
     fn unknown_keys_are_refused_wherever_they_come_from() {
         let none = Flags::default();
         let wrong = load(&none, environment(&[("DCM_LISTENN", "x")])).unwrap_err();
         assert!(wrong.to_string().contains("DCM_LISTENN"));
+        let value = load(&none, environment(&[("DCM_LISTEN", "here")])).unwrap_err().to_string();
+        assert!(value.starts_with("DCM_LISTEN:"), "{value}");
+        assert!(load(&none, environment(&[("DCM_DCM_LISTEN", "127.0.0.1:1")])).is_err());
         let set = Flags { set: vec!["deploy.nothing=1".to_owned()], ..Flags::default() };
         assert!(load(&set, environment(&[])).unwrap_err().to_string().contains("nothing"));
         load(&none, environment(&[("DCM_URL", "http://x"), ("DCM_ROLES", "api,cert-mon")])).unwrap();

@@ -10,7 +10,7 @@ use dcm_workers::certmon;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use layers::{ConfigError, Flags, load};
+pub use layers::{ConfigError, Flags, environment, load};
 
 /// A part of the program; a process runs some or all of them.
 #[derive(

@@ -16,23 +16,25 @@ use dcm_api::ops::Readiness;
 use dcm_domain::value::Actor;
 use dcm_journal::repository::Meta;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::{Failure, line};
-use crate::config::{Config, Flags, Role, load};
+use crate::config::{Config, Flags, Role, environment, load};
 use stores::Stores;
 
 /// How long roles may take to end what they have in flight.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long of that requests may take; what they wait for goes on working meanwhile.
+const DRAIN_REQUESTS: Duration = Duration::from_secs(15);
 
 /// Runs the configured roles until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`Failure`] if the program cannot start, or a role that must not end has ended.
 pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
-    let config = load(flags, std::env::vars())?;
+    let config = load(flags, environment())?;
     let findings = config.check();
     if !findings.is_empty() {
         let said = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -58,19 +60,46 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         readiness: Arc::new(Readiness::default()),
         metrics,
         stop: CancellationToken::new(),
+        no_more_requests: CancellationToken::new(),
     };
-    let mut tasks = JoinSet::new();
-    let ended = process.start(&mut tasks).await;
-    let ended = match ended {
-        Ok(()) => stop_requested(&mut tasks).await,
-        Err(error) => Err(error),
+    let mut signals = Signals::listen()?;
+    let mut tasks = Tasks::default();
+    let ended = tokio::select! {
+        () = signals.received() => Ok(()),
+        ended = async {
+            process.start(&mut tasks).await?;
+            tasks.failed().await
+        } => ended,
     };
-    process.stop.cancel();
-    let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!("not everything ended in time");
-    }
+    process.end(tasks).await;
     ended.map(|()| ExitCode::SUCCESS)
+}
+
+type Running = JoinSet<Result<(), Failure>>;
+
+/// What runs in this process.
+#[derive(Default)]
+struct Tasks {
+    requests: Running,
+    roles: Running,
+}
+
+impl Tasks {
+    /// Waits until something fails; nothing ends by itself otherwise.
+    async fn failed(&mut self) -> Result<(), Failure> {
+        loop {
+            let ended = tokio::select! {
+                Some(ended) = self.requests.join_next() => ended,
+                Some(ended) = self.roles.join_next() => ended,
+                else => return Ok(()),
+            };
+            ended.map_err(|error| Failure::start("a role", error))??;
+        }
+    }
+}
+
+async fn all_ended(tasks: &mut Running) {
+    while tasks.join_next().await.is_some() {}
 }
 
 /// What the roles of this process share.
@@ -80,12 +109,16 @@ struct Process {
     stores: Stores,
     readiness: Arc<Readiness>,
     metrics: PrometheusHandle,
+    /// Ends every role but the API.
     stop: CancellationToken,
+    /// Ends the API: before the others, for the answer to a write waits for the projector.
+    no_more_requests: CancellationToken,
 }
 
 impl Process {
     /// Starts every role, the API last: what it says first is true then.
-    async fn start(&self, tasks: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+    async fn start(&self, tasks: &mut Tasks) -> Result<(), Failure> {
+        let Tasks { requests, roles: tasks } = tasks;
         if self.config.auth == crate::config::Auth::None && self.config.has(Role::Api) {
             tracing::warn!("no authentication: every caller is an administrator named `anonymous`");
         }
@@ -105,13 +138,26 @@ impl Process {
             tasks.spawn(roles::cert_mon(self.clone(), demo));
         }
         match self.config.has(Role::Api) {
-            true => self.serve(tasks).await,
-            false => Ok(line("ready")?),
+            true => self.serve(requests).await,
+            false => line("ready").map_err(unheard),
+        }
+    }
+
+    /// Answers the requests that are there, then ends what they need.
+    async fn end(&self, mut tasks: Tasks) {
+        let begun = tokio::time::Instant::now();
+        self.no_more_requests.cancel();
+        if tokio::time::timeout(DRAIN_REQUESTS, all_ended(&mut tasks.requests)).await.is_err() {
+            tracing::warn!("not every request was answered in time");
+        }
+        self.stop.cancel();
+        if tokio::time::timeout_at(begun + DRAIN, all_ended(&mut tasks.roles)).await.is_err() {
+            tracing::warn!("not everything ended in time");
         }
     }
 
     /// Tells and hears what other processes have to know at once; in one process they know it anyway.
-    fn signals(&self, tasks: &mut JoinSet<Result<(), Failure>>) {
+    fn signals(&self, tasks: &mut Running) {
         if self.config.bus.starts_with("local:") {
             return;
         }
@@ -125,35 +171,37 @@ impl Process {
         let progress = models.progress().clone();
         let id = journal.id();
         if self.config.has(Role::Projector) {
-            let telling = bus::announce_progress(bus, id, progress, stop());
+            let telling = bus::announce_progress(Arc::clone(&bus), id, progress.clone(), stop());
             tasks.spawn(async move {
                 telling.await;
                 Ok(())
             });
-        } else {
-            let hearing = bus::hear_progress(bus, id, progress, stop());
-            tasks.spawn(async move {
-                hearing.await;
-                Ok(())
-            });
         }
+        // Also where a projector could run: another process may hold its lease.
+        let hearing = bus::hear_progress(bus, id, progress, stop());
+        tasks.spawn(async move {
+            hearing.await;
+            Ok(())
+        });
     }
 
-    async fn serve(&self, tasks: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+    async fn serve(&self, tasks: &mut Running) -> Result<(), Failure> {
         let listen = self.config.listen;
         let listener = tokio::net::TcpListener::bind(listen).await;
         let listener = listener.map_err(|error| Failure::start(format!("listen on {listen}"), error))?;
         let address = listener.local_addr().map_err(|error| Failure::start("listen", error))?;
         let router = roles::router(self)?;
-        let stop = self.stop.clone();
+        let stop = self.no_more_requests.clone();
         tasks.spawn(async move {
             axum::serve(listener, router)
                 .with_graceful_shutdown(async move { stop.cancelled().await })
                 .await
                 .map_err(|error| Failure::start("api", error))
         });
-        line(format_args!("listening on http://{address}"))?;
-        hint(address)?;
+        line(format_args!("listening on http://{address}")).map_err(unheard)?;
+        if let Err(error) = hint(address) {
+            tracing::debug!(%error, "nobody reads the hint");
+        }
         Ok(())
     }
 }
@@ -170,28 +218,37 @@ async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) -> Result<()
     Ok(())
 }
 
-fn hint(address: std::net::SocketAddr) -> Result<(), Failure> {
+/// Whoever started this process waits for its first line.
+fn unheard(error: std::io::Error) -> Failure {
+    Failure::start("standard output", error)
+}
+
+fn hint(address: std::net::SocketAddr) -> Result<(), std::io::Error> {
     let subclouds = format!("http://{address}/v1.0/subclouds");
     line(format_args!(
         "try:  curl {subclouds}\n      curl -X PATCH {subclouds}/subcloud1 -F migrate=true -F management-state=unmanaged\n      \
          dcm history subcloud1 --url http://{address}        documentation: http://{address}/docs"
-    ))?;
-    Ok(())
+    ))
 }
 
-/// Waits for a signal to stop, or for a role to fail.
-async fn stop_requested(tasks: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::start("signals", error));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    loop {
+/// The signals that ask the process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they do not end the process at once.
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::start("signals", error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    async fn received(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            Some(ended) = tasks.join_next() => match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(error),
-                Err(error) => return Err(Failure::start("a role", error)),
-            },
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn router(process: &Process) -> Result<axum::Router, Failure> {
         readiness: Arc::clone(&process.readiness),
         metrics: process.metrics.clone(),
         asyncapi: dcm_schemas::asyncapi::asyncapi(),
-        stop: process.stop.clone(),
+        stop: process.no_more_requests.clone(),
     });
     Ok(dcm_api::router(app, TransportSettings::default()))
 }
