@@ -26,6 +26,7 @@ impl From<Rejection> for ApiError {
         match rejection {
             R::NotFound => Self::not_found(text),
             R::AlreadyExists => Self::conflict(text),
+            R::ReservationStale { .. } => Self::unavailable(text, RETRY_AFTER),
             R::MigrateNotComplete { .. }
             | R::MigrateNotUnmanaged
             | R::NotRenamable { .. }

@@ -223,13 +223,20 @@ impl Fleet {
     /// [`FleetError`]; then the subcloud keeps its name.
     pub async fn rename(&self, entity: Uuid, to: Name, meta: &Meta) -> Result<Done<Subcloud>, FleetError> {
         let reserve = ReserveName { entity, name: to.clone() };
-        self.tell(&reserve, "reserve-name", meta).await?;
-        let renamed =
-            self.subclouds.run(&stream::<Subcloud>(entity), &RenameSubcloud { to: to.clone() }, meta).await;
+        let reserved =
+            self.directory.run(&self.directory_stream, &reserve, &meta.step("reserve-name")).await?;
+        let directory = reserved.loaded.state.unwrap_or_default();
+        let entry = directory.entry(entity).ok_or(FleetError::Directory(DirectoryRejection::Unknown))?;
+        let rename = RenameSubcloud { to: to.clone(), reserved_at: entry.reserved_at };
+        let renamed = self.subclouds.run(&stream::<Subcloud>(entity), &rename, meta).await;
         match renamed {
             Ok(done) => {
                 self.tell(&ConfirmName { entity, name: to }, "confirm-name", meta).await?;
                 Ok(done)
+            }
+            // Whoever finds it stale releases it, or has: what is reserved by now may be another request's.
+            Err(CommandError::Rejected(rejection @ Rejection::ReservationStale { .. })) => {
+                Err(FleetError::Subcloud(rejection))
             }
             Err(CommandError::Rejected(rejection)) => {
                 self.tell(&ReleaseName { entity, name: to }, "release-name", meta).await?;
@@ -288,6 +295,7 @@ impl Fleet {
             Some(subcloud) if subcloud.deleted => self.tell(&ReleaseEntry { entity }, "release", &meta).await,
             Some(subcloud) => {
                 self.tell(&ConfirmEntry { entity }, "confirm", &meta).await?;
+                self.settle_membership(entity, entry, &subcloud, &meta).await?;
                 match entry.next_name.clone() {
                     Some(name) if name == subcloud.name => {
                         self.tell(&ConfirmName { entity, name }, "confirm-name", &meta).await
@@ -296,6 +304,23 @@ impl Fleet {
                     None => Ok(()),
                 }
             }
+        }
+    }
+
+    /// Group and subnet as the subcloud has them.
+    async fn settle_membership(
+        &self,
+        entity: Uuid,
+        entry: &Entry,
+        subcloud: &Subcloud,
+        meta: &Meta,
+    ) -> Result<(), FleetError> {
+        if entry.group_id != subcloud.group_id {
+            self.tell(&MoveToGroup { entity, group_id: subcloud.group_id }, "move-to-group", meta).await?;
+        }
+        match Subnet::parse(&subcloud.network.subnet) {
+            Ok(subnet) if subnet != entry.subnet => self.change_subnet(entity, subnet, meta).await,
+            _ => Ok(()),
         }
     }
 

@@ -1,18 +1,21 @@
 //! Tidies up what crashes left half-way in the directory (design.md §4): reservations that were never confirmed,
-//! renames that were never ended, and entries of subclouds that are deleted.
+//! renames that were never ended, entries of subclouds that are deleted, and groups and subnets that are not theirs.
 //!
 //! Every step is decided on the subcloud's own stream and can be made twice, so it does no harm if two workers tidy up
 //! at once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dcm_domain::value::{Actor, Timestamp};
+use dcm_domain::directory::{Directory, Entry};
+use dcm_domain::value::{Actor, Subnet, Timestamp};
 use dcm_journal::fleet::{Fleet, FleetError};
 use dcm_journal::repository::Meta;
 use dcm_projections::ReadModels;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::outage::Outage;
 
@@ -36,12 +39,16 @@ pub struct Housekeeping {
     models: Arc<ReadModels>,
     /// Version and position of the read model up to which deleted subclouds were looked at.
     seen: (i64, u64),
+    /// Group and subnet of each subcloud up to there.
+    places: HashMap<Uuid, (i64, Option<Subnet>)>,
+    /// Entries that did not agree with their subclouds at the last look: commands may have been under way.
+    drifting: HashMap<Uuid, Entry>,
 }
 
 impl Housekeeping {
     /// Nothing is looked at yet.
     pub fn new(fleet: Arc<Fleet>, models: Arc<ReadModels>) -> Self {
-        Self { fleet, models, seen: (0, 0) }
+        Self { fleet, models, seen: (0, 0), places: HashMap::new(), drifting: HashMap::new() }
     }
 
     /// Tidies up at once and then every 30 s, until `stop`. What does not answer is asked again.
@@ -71,14 +78,15 @@ impl Housekeeping {
         if stale > 0 {
             tracing::info!(entries = stale, "settled what was begun in the directory and never ended");
         }
-        Ok(stale + self.release_deleted().await?)
+        let directory = self.fleet.directory().await.map_err(FleetError::from)?;
+        let released = self.release_deleted(&directory).await?;
+        Ok(stale + released + self.correct_drift(&directory).await?)
     }
 
     /// Releases what subclouds still hold that were deleted since the last look.
-    async fn release_deleted(&mut self) -> Result<usize, NotSettled> {
+    async fn release_deleted(&mut self, directory: &Directory) -> Result<usize, NotSettled> {
         let (version, position) = self.seen;
         let changes = self.models.subclouds().changes(version, position).await?;
-        let directory = self.fleet.directory().await.map_err(FleetError::from)?;
         let mut released = 0;
         for row in changes.rows.iter().filter(|row| row.subcloud.deleted) {
             let Some(entry) = directory.entry(row.uuid) else { continue };
@@ -86,8 +94,44 @@ impl Housekeeping {
             tracing::info!(name = %entry.name, region = %entry.region, "released what a deleted subcloud held");
             released += 1;
         }
+        for row in changes.rows {
+            let subnet = Subnet::parse(&row.subcloud.network.subnet).ok();
+            match row.subcloud.deleted {
+                true => self.places.remove(&row.uuid),
+                false => self.places.insert(row.uuid, (row.subcloud.group_id, subnet)),
+            };
+        }
         self.seen = (changes.version, changes.position);
         Ok(released)
+    }
+
+    /// Gives entries back the group and subnet of their subclouds, if a crash between two steps parted them: what is
+    /// still the same at the second look is nobody's work any more.
+    async fn correct_drift(&mut self, directory: &Directory) -> Result<usize, NotSettled> {
+        let parted = |(entity, entry): &(Uuid, &Entry)| {
+            self.places.get(entity).is_some_and(|(group_id, subnet)| {
+                *group_id != entry.group_id || subnet.as_ref().is_some_and(|subnet| *subnet != entry.subnet)
+            })
+        };
+        let drifting: HashMap<Uuid, Entry> =
+            directory.entries().filter(parted).map(|(entity, entry)| (entity, entry.clone())).collect();
+        let mut corrected = 0;
+        for (entity, entry) in
+            drifting.iter().filter(|(entity, entry)| self.drifting.get(entity) == Some(entry))
+        {
+            match self.fleet.settle_entry(*entity, entry, &meta()).await {
+                Ok(()) => {}
+                Err(error @ FleetError::Unavailable(_)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(name = %entry.name, %error, "the directory disagrees with a subcloud");
+                    continue;
+                }
+            }
+            tracing::info!(name = %entry.name, region = %entry.region, "gave back its subcloud's group and subnet");
+            corrected += 1;
+        }
+        self.drifting = drifting;
+        Ok(corrected)
     }
 }
 

@@ -83,6 +83,12 @@ pub enum Rejection {
         /// The status asked for.
         to: DeployStatus,
     },
+    /// A rename came so late after its reservation that the name may be another's by now; trying again is safe.
+    #[error("Subcloud name {name} is no longer reserved")]
+    ReservationStale {
+        /// The name asked for.
+        name: String,
+    },
     /// subclouds.md §9.4.
     #[error(
         "Bad subcloud request: bootstrap_address given without stored values: need to import bootstrap_values first"
@@ -184,6 +190,7 @@ impl Rejection {
             Self::ImpossibleDeployStatus { .. } => "impossible-deploy-status",
             Self::RehomeNeedsValues => "rehome-needs-values",
             Self::NotRenamable { .. } => "not-renamable",
+            Self::ReservationStale { .. } => "reservation-stale",
             Self::SameName { .. } => "same-name",
             Self::DeleteManaged { .. } => "delete-managed",
             Self::DeleteOnline { .. } => "delete-online",

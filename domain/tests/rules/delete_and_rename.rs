@@ -6,14 +6,27 @@ use dcm_domain::subcloud::{
     CreationAbandoned, Rejection, Subcloud, SubcloudDeleted, SubcloudEvent, SubcloudRenamed,
 };
 use dcm_domain::value::{
-    Availability, DeployStatus as S, Endpoint, ManagementState as M, Name, Phase, SyncStatus,
+    Availability, DeployStatus as S, Endpoint, ManagementState as M, Name, Phase, SyncStatus, Timestamp,
 };
 
 use crate::kit::{FACTS, given};
 use crate::samples::*;
 
 fn rename(to: &str) -> RenameSubcloud {
-    RenameSubcloud { to: Name::parse_rename(to).unwrap() }
+    RenameSubcloud { to: Name::parse_rename(to).unwrap(), reserved_at: FACTS.now }
+}
+
+#[test]
+fn a_rename_that_comes_long_after_its_reservation_is_not_made() {
+    let reserved = |seconds: i64| RenameSubcloud {
+        reserved_at: Timestamp::from_micros(FACTS.now.micros() - seconds * 1_000_000),
+        ..rename("another")
+    };
+    in_state(M::Unmanaged, S::Complete, Availability::Offline)
+        .when(reserved(31))
+        .then_rejected("reservation-stale")
+        .when(reserved(30))
+        .then([SubcloudRenamed { from: name("subcloud1"), to: name("another") }.into()]);
 }
 
 #[test]

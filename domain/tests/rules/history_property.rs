@@ -210,7 +210,8 @@ fn decide(act: &Act, state: Option<&Subcloud>) -> Result<Vec<E>, Rejection> {
             UpdateSubcloud { details }.decide(state, &FACTS)
         }
         Act::Rename { to } => {
-            RenameSubcloud { to: Name::parse(&format!("name{to}")).unwrap() }.decide(state, &FACTS)
+            let to = Name::parse(&format!("name{to}")).unwrap();
+            RenameSubcloud { to, reserved_at: FACTS.now }.decide(state, &FACTS)
         }
         Act::Delete => DeleteSubcloud.decide(state, &FACTS),
         Act::Deploy { verb, run, install, config } => {

@@ -83,3 +83,21 @@ async fn a_failed_release_is_tried_again() {
     site.faults.allow_appends(9);
     assert_eq!(housekeeping.settle(in_two_minutes()).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_subnet_that_a_dead_command_moved_is_given_back_at_the_second_look() {
+    let site = Site::with(1).await;
+    site.settled().await;
+    let entity = site.uuid(1).await;
+    let subnet = async || site.fleet.directory().await.unwrap().entry(entity).unwrap().subnet.clone();
+    let own = subnet().await;
+    let moved = Subnet::parse("172.16.0.0/24").unwrap();
+    site.fleet.change_subnet(entity, moved.clone(), &meta()).await.unwrap();
+    let now = Timestamp::from(chrono::Utc::now());
+    let mut housekeeping = Housekeeping::new(site.fleet.clone(), site.models.clone());
+    assert_eq!(housekeeping.settle(now).await.unwrap(), 0, "its command may be under way");
+    assert_eq!(subnet().await, moved);
+    assert_eq!(housekeeping.settle(now).await.unwrap(), 1);
+    assert_eq!(subnet().await, own);
+    assert_eq!(housekeeping.settle(now).await.unwrap(), 0);
+}
