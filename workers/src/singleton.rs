@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use dcm_journal::lease::{Holder, Lease, Leases, process_alive};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a singleton's lease holds without being renewed.
@@ -18,11 +19,12 @@ where
 {
     let mut failing = false;
     while !stop.is_cancelled() {
+        let asked_at = Instant::now();
         match leases.acquire(name, holder, TTL).await {
             Ok(Some(lease)) => {
                 failing = false;
                 tracing::info!(lease = name, epoch = lease.epoch, "acquired");
-                hold(leases, &lease, stop, &mut work).await;
+                hold(leases, &lease, asked_at, stop, &mut work).await;
             }
             Ok(None) => {
                 failing = false;
@@ -57,13 +59,13 @@ async fn bury(leases: &Leases, name: &str, here: &Holder) -> bool {
 }
 
 /// Does the work while the lease is renewed in time, then gives it back.
-async fn hold<W, F>(leases: &Leases, lease: &Lease, stop: &CancellationToken, work: &mut W)
+async fn hold<W, F>(leases: &Leases, lease: &Lease, asked_at: Instant, stop: &CancellationToken, work: &mut W)
 where
     W: FnMut(i64, CancellationToken) -> F,
     F: Future<Output = ()>,
 {
     let held = stop.child_token();
-    let renewing = renew(leases, lease, &held);
+    let renewing = renew(leases, lease, asked_at, &held);
     let working = async {
         work(lease.epoch, held.clone()).await;
         held.cancel();
@@ -74,26 +76,31 @@ where
     }
 }
 
-/// Renews until `held` ends, and ends it if the lease may have been taken by another.
-async fn renew(leases: &Leases, lease: &Lease, held: &CancellationToken) {
-    let mut renewed_at = tokio::time::Instant::now();
+/// Renews until `held` ends, and ends it before the lease, last asked for at `asked_at`, may be another's: a store that
+/// does not answer is not waited for beyond that.
+async fn renew(leases: &Leases, lease: &Lease, mut asked_at: Instant, held: &CancellationToken) {
     loop {
+        let ends_at = asked_at + TTL;
         tokio::select! {
             () = held.cancelled() => return,
-            () = tokio::time::sleep(TTL / 5) => {}
+            () = tokio::time::sleep_until(ends_at.min(Instant::now() + TTL / 5)) => {}
         }
-        let asked_at = tokio::time::Instant::now();
-        match leases.renew(lease).await {
-            Ok(true) => renewed_at = asked_at,
-            Ok(false) => {
+        let asking_at = Instant::now();
+        match tokio::time::timeout_at(ends_at, leases.renew(lease)).await {
+            Ok(Ok(true)) => asked_at = asking_at,
+            Ok(Ok(false)) => {
                 tracing::warn!(lease = lease.name, "lost");
                 return held.cancel();
             }
-            Err(error) if renewed_at.elapsed() >= TTL => {
+            Ok(Err(error)) if asking_at >= ends_at => {
                 tracing::warn!(lease = lease.name, %error, "could not be renewed in time");
                 return held.cancel();
             }
-            Err(_) => {}
+            Ok(Err(_)) => {}
+            Err(_) => {
+                tracing::warn!(lease = lease.name, "could not be renewed in time");
+                return held.cancel();
+            }
         }
     }
 }
