@@ -12,6 +12,10 @@ use uuid::Uuid;
 use crate::error_map::defect;
 use crate::transport::ApiError;
 
+/// Most bytes that are shown of one document. An event carries them for each of its documents, and once more with its
+/// command: together they must stay well below the megabyte that NATS takes in one message.
+const MOST_SHOWN: usize = 64 * 1024;
+
 /// The vault entries that one command writes for one subcloud.
 ///
 /// A request that is dropped between entry and event leaves an entry that nothing refers to; the sweep removes it.
@@ -30,6 +34,9 @@ pub enum DocumentError {
     /// It is not what this program writes. Says nothing about the text.
     #[error("the stored document {0} cannot be read")]
     Unreadable(SecretRef),
+    /// What is shown of it would not fit into an event.
+    #[error("what is shown of {0} is larger than {MOST_SHOWN} bytes")]
+    TooLarge(String),
     /// A document cannot be written as JSON.
     #[error("the document cannot be written")]
     Unwritable,
@@ -39,6 +46,7 @@ impl From<DocumentError> for ApiError {
     fn from(error: DocumentError) -> Self {
         match error {
             DocumentError::Vault(cause) => cause.into(),
+            DocumentError::TooLarge(_) => Self::too_large(error.to_string()),
             _ => defect("a document could not be kept or read", &error),
         }
     }
@@ -143,6 +151,9 @@ impl<'a> Documents<'a> {
         // In one order, so that the same values have the same digest however they came together.
         values.sort_all_objects();
         let shown = masked(&values, shown);
+        if shown.to_string().len() > MOST_SHOWN {
+            return Err(DocumentError::TooLarge(purpose.to_owned()));
+        }
         let text = serde_json::to_string(&values).map_err(|_| DocumentError::Unwritable)?;
         self.keep(purpose, Secret::new(text), shown).await
     }

@@ -1,11 +1,16 @@
 //! The description of the REST API, made from the handlers themselves.
 
 use serde::Serialize;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Content, Ref, Response};
 use utoipa::{OpenApi, ToSchema};
+
+use crate::transport::routing;
 
 /// What is said about the API as a whole; operations and shapes come from the handlers.
 #[derive(OpenApi)]
 #[openapi(
+    paths(routing::versions),
     info(
         title = "DC Manager",
         description = "Manages the subclouds of a distributed cloud. Every change is an event in a journal; reads are \
@@ -33,4 +38,24 @@ pub struct ErrorBody {
     /// What is wrong with this request.
     #[schema(required, example = "Subcloud not found")]
     pub description: Option<String>,
+}
+
+/// Adds to `document` what any operation on the API's resources may answer, whatever its handler does: the refusals of
+/// the transport, and that it cannot be served now.
+pub(crate) fn add_common_answers(document: &mut utoipa::openapi::OpenApi) {
+    let resources = document.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1.0/"));
+    for (_, item) in resources {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            add(operation, "4XX", "Not as asked; 406 if JSON is not taken, 413 if the body is too large");
+            add(operation, "503", "It cannot be answered now");
+        }
+    }
+}
+
+fn add(operation: &mut Operation, status: &str, description: &str) {
+    let error = Content::new(Some(Ref::from_schema_name("ErrorBody")));
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| {
+        Response::builder().description(description).content("application/json", error).build().into()
+    });
 }

@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
-use crate::openapi::Description;
+use crate::openapi::{Description, add_common_answers};
 use crate::transport::{Routes, TransportSettings, wrap};
 use crate::{events, history, ops, phased, subclouds};
 
@@ -32,7 +32,9 @@ pub fn description() -> OpenApi {
         .merge(contract())
         .merge(events::routes())
         .merge(ops::open_routes());
-    all.into_openapi()
+    let mut document = all.into_openapi();
+    add_common_answers(&mut document);
+    document
 }
 
 /// The contract's resources and the extensions on them.

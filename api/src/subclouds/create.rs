@@ -15,6 +15,9 @@ use crate::openapi::ErrorBody;
 use crate::transport::{ApiError, Form};
 use crate::written;
 
+/// Regions of the controller itself.
+const RESERVED_REGIONS: [&str; 2] = ["RegionOne", "SystemController"];
+
 /// Add a subcloud.
 ///
 /// The answer comes at once; the deployment goes on in the background and shows in `deploy-status`.
@@ -53,7 +56,7 @@ async fn checked(app: &App, form: &Form) -> Result<(Creation, Start), ApiError> 
         false => Start::Deploy(password(&payload)?),
     };
     let region = match payload.text("region_name") {
-        Some(given) => Region::parse(&given)?,
+        Some(given) => given_region(&given)?,
         None => new_region(&payload)?,
     };
     let creation = Creation::check(app, payload, form, region).await?;
@@ -62,6 +65,15 @@ async fn checked(app: &App, form: &Form) -> Result<(Creation, Start), ApiError> 
         true => Err(ApiError::unprocessable("Adding a subcloud with migrate=true is not available yet")),
         false => Ok((creation, start)),
     }
+}
+
+/// A region that the request names: not one of the controller's own (subclouds.md §2.2).
+fn given_region(text: &str) -> Result<Region, ApiError> {
+    if RESERVED_REGIONS.contains(&text) {
+        let reserved = RESERVED_REGIONS.join(" or ");
+        return Err(ApiError::bad_request(format!("region_name cannot be {reserved}")));
+    }
+    Ok(Region::parse(text)?)
 }
 
 /// Step 10.

@@ -13,6 +13,9 @@ const FILES: [&str; 3] = ["bootstrap_values", "install_values", "deploy_config"]
 /// Plain fields that are no bootstrap values, or need no other check than their own.
 const OF_THE_REQUEST: [&str; 4] = ["bootstrap-address", "sysadmin_password", "bmc_password", "release"];
 
+/// Most characters of a description or location.
+const LONGEST_TEXT: usize = 255;
+
 /// The fields of a create or deploy request. Prints nothing: its values may be secret.
 pub struct Payload {
     /// Bootstrap values and plain fields; no password of the request itself.
@@ -36,7 +39,7 @@ impl Payload {
     ///
     /// # Errors
     /// 400 `Unable to load <part>` for a YAML part that cannot be read or is no file (S-Q5), 400 for a field that is
-    /// not UTF-8.
+    /// not UTF-8, and for a description or location that is too long.
     pub fn read(form: &Form) -> Result<Self, ApiError> {
         Self::read_parts(form, |_| true)
     }
@@ -59,6 +62,9 @@ impl Payload {
             values.insert(name.to_owned(), Value::String(text.to_owned()));
             has_overrides |= !OF_THE_REQUEST.contains(&name);
         }
+        for key in ["description", "location"] {
+            check_length(key, text(&values, key).as_deref())?;
+        }
         let sysadmin_password = take_password(&mut values, "sysadmin_password");
         let bmc_password = take_password(&mut values, "bmc_password");
         Ok(Self {
@@ -80,6 +86,19 @@ impl Payload {
     /// The text of a field that is there and not empty.
     pub fn non_empty(&self, key: &str) -> Option<String> {
         self.text(key).filter(|text| !text.is_empty())
+    }
+}
+
+/// Refuses a description or location of more than 255 characters (subclouds.md §3.1): it enters events and every list.
+///
+/// # Errors
+/// 400 naming the field.
+pub fn check_length(key: &str, text: Option<&str>) -> Result<(), ApiError> {
+    match text {
+        Some(text) if text.chars().count() > LONGEST_TEXT => {
+            Err(ApiError::bad_request(format!("{key} must have at most {LONGEST_TEXT} characters")))
+        }
+        _ => Ok(()),
     }
 }
 

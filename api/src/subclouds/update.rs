@@ -21,6 +21,7 @@ use super::creation::install_values;
 use super::forms::UpdateForm;
 use super::group::{GroupReference, find};
 use super::network_reconfiguration;
+use super::payload::check_length;
 use super::reference::{self, Agent, Given, Place};
 use super::render::{SubcloudBody, TimeForm};
 use crate::app::App;
@@ -112,10 +113,14 @@ impl Update {
         if reconfigures {
             return Err(network_reconfiguration::not_available());
         }
-        let owned = |field| form.text(field).map(|text| text.map(str::to_owned));
+        let described = |field| {
+            let text = form.text(field)?;
+            check_length(field, text)?;
+            Ok::<_, ApiError>(text.map(str::to_owned))
+        };
         let texts = Details {
-            description: owned("description")?,
-            location: owned("location")?,
+            description: described("description")?,
+            location: described("location")?,
             group_id,
             ..Details::default()
         };

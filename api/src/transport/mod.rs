@@ -10,7 +10,7 @@ mod limits;
 mod negotiation;
 mod render;
 mod request_id;
-mod routing;
+pub(crate) mod routing;
 #[cfg(test)]
 mod tests;
 

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::error::ApiError;
 use super::negotiation::require_json;
+use crate::openapi::ErrorBody;
 
 /// The version segment that routes are written with.
 const VERSION: &str = "v1.0";
@@ -27,9 +28,13 @@ pub fn alternatives(reference: &str) -> impl Iterator<Item = &str> {
 
 /// Layer before route lookup: refuses paths no name can match and brings the rest into the routes' spelling.
 ///
-/// 404 for bytes that are not UTF-8 and for control characters, which no name has. A version segment whose second
-/// character is `1` and whose last is `0` becomes `v1.0`; one trailing slash is dropped.
+/// 404 for bytes that are not UTF-8 and for control characters, which no name has; 400 for NUL in the query, which no
+/// text column takes. A version segment whose second character is `1` and whose last is `0` becomes `v1.0`; one
+/// trailing slash is dropped.
 pub async fn canonical_path(mut request: Request, next: Next) -> Result<Response, ApiError> {
+    if request.uri().query().is_some_and(|query| percent_decode_str(query).any(|byte| byte == 0)) {
+        return Err(ApiError::bad_request("the query must not contain NUL"));
+    }
     if let Some(path) = canonical(request.uri().path())? {
         *request.uri_mut() = with_path(request.uri(), &path)?;
     }
@@ -99,7 +104,17 @@ async fn refuse_on_root() -> Response {
     ApiError::method_not_allowed("GET, OPTIONS").into_response()
 }
 
-async fn versions(uri: Uri, headers: HeaderMap) -> Json<Value> {
+/// Lists the versions of the API.
+///
+/// No identity is asked for. `OPTIONS` answers the same.
+#[utoipa::path(
+    get, path = "/", tag = "operation", operation_id = "list_versions",
+    responses(
+        (status = 200, description = "The version document", body = Value),
+        (status = 406, description = "The client does not take JSON", body = ErrorBody),
+    )
+)]
+pub(crate) async fn versions(uri: Uri, headers: HeaderMap) -> Json<Value> {
     let base = application_url(&uri, &headers);
     Json(json!({"versions": [{
         "status": "CURRENT",

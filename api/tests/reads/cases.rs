@@ -168,6 +168,9 @@ async fn sc_029_030_paths_and_names_that_are_not_there() {
     }
     assert_eq!(site.ask("PATCH", "/v1.0/subclouds/1/no-such-verb", &[], "").await.status, 404);
     assert_eq!(site.ask("PATCH", "/v1.0/subclouds", &[], "").await.status, 400);
+    for path in ["/v1.0/subclouds?subcloud_ref=%00", "/v1.0/subclouds/1/history?actor=a%00"] {
+        assert_eq!(site.get(path).await.status, 400, "{path}: no text column takes NUL");
+    }
     let put = site.ask("PUT", "/v1.0/subclouds", &[], "").await;
     assert_eq!(put.status, 405);
     assert!(put.header("allow").contains("GET"), "{}", put.header("allow"));

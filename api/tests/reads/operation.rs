@@ -50,6 +50,7 @@ async fn documents_are_served_offline() {
     let site = Site::start().await;
     let description = site.get("/openapi.json").await.json();
     for path in [
+        "/",
         "/v1.0/subclouds",
         "/v1.0/subclouds/{subcloud}",
         "/v1.0/subclouds/{subcloud}/detail",
@@ -62,6 +63,12 @@ async fn documents_are_served_offline() {
         "/asyncapi.json",
     ] {
         assert!(description["paths"][path]["get"]["operationId"].is_string(), "{path}");
+    }
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for operation in operations.as_object().unwrap().values().filter(|_| path.starts_with("/v1.0/")) {
+            assert!(operation["responses"]["4XX"].is_object(), "{path}");
+            assert!(operation["responses"]["503"].is_object(), "{path}");
+        }
     }
     let required = description["components"]["schemas"]["Subcloud"]["required"].as_array().unwrap();
     assert_eq!(required.len(), 24, "all but region-name: {required:?}");

@@ -307,6 +307,7 @@ async fn sc_114_to_116_118_119_flags() {
         (Form::new().field("secondary", "true").field("migrate", "false"), "secondary with migrate"),
         (Form::new().field("region_name", "a b"), "region_name invalid"),
         (Form::new().field("region_name", ""), "region_name invalid"),
+        (Form::new().field("region_name", "RegionOne"), "region_name cannot be"),
     ] {
         expect(&add(&site, bv(), more).await, 400, phrase, phrase);
     }

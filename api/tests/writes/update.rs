@@ -314,3 +314,16 @@ async fn peers_name_a_subcloud_by_its_region() {
     assert_eq!(site.ask("PATCH", &path, &headers[1..], &form.body()).await.status, 404);
     assert_eq!(state(&site, entity(&site, 1).await).await.deploy, DeployStatus::Complete);
 }
+
+#[tokio::test]
+async fn texts_are_bounded_and_without_nul() {
+    let (site, _) = sc().await;
+    check(&site, &[("description", &"é".repeat(255))], 200, "").await;
+    check(&site, &[("location", &"é".repeat(256))], 400, "location must have at most 255").await;
+    check(&site, &[("description", "a\0b")], 400, "description must not contain NUL").await;
+    check(&site, &[("bootstrap_values", r#"name: "a\0b""#)], 422, "problem on line").await;
+    let long = format!("name: {}", "x".repeat(70_000));
+    check(&site, &[("bootstrap_values", &long)], 413, "rehome_data is larger").await;
+    let hidden = format!("ca_certificate: {}", "x".repeat(70_000));
+    check(&site, &[("bootstrap_values", &hidden)], 200, "").await;
+}

@@ -108,14 +108,15 @@ impl Form {
     /// The text of field `name`, an empty one included.
     ///
     /// # Errors
-    /// 400 naming the field if it is not UTF-8.
+    /// 400 naming the field if it is not UTF-8, or contains NUL, which no text column takes.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        self.part(name)
-            .map(|part| {
-                std::str::from_utf8(part.bytes())
-                    .map_err(|_| ApiError::bad_request(format!("field {} must be UTF-8", shown(name))))
-            })
-            .transpose()
+        let Some(part) = self.part(name) else { return Ok(None) };
+        let refused = |why| ApiError::bad_request(format!("field {} must {why}", shown(name)));
+        match std::str::from_utf8(part.bytes()) {
+            Ok(text) if text.contains('\0') => Err(refused("not contain NUL")),
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(refused("be UTF-8")),
+        }
     }
 
     /// The YAML mapping in field `name`, file or plain, with keys as text, aliases and merge keys resolved.

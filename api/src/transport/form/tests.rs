@@ -175,12 +175,27 @@ proptest! {
     }
 
     #[test]
-    fn fields_survive_both_encodings(value in ".{0,4}", name in "[a-z_-]{1,8}") {
+    fn fields_survive_both_encodings(value in "[^\\x00\n]{0,4}", name in "[a-z_-]{1,8}") {
         let encoded = form_urlencoded::Serializer::new(String::new()).append_pair(&name, &value).finish();
         let form = block_on(read(URLENCODED, encoded)).unwrap();
         prop_assert_eq!(form.text(&name), Ok(Some(value.as_str())));
         let body = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--b--\r\n");
         let form = block_on(read(MULTIPART, body)).unwrap();
         prop_assert_eq!(form.text(&name), Ok(Some(value.as_str())));
+    }
+}
+
+#[tokio::test]
+async fn nul_is_refused_where_text_is_meant() {
+    for (content_type, body) in [
+        (MULTIPART, "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\0y\r\n--b--\r\n"),
+        (URLENCODED, "a=x%00y"),
+    ] {
+        let form = read(content_type, body).await.unwrap();
+        assert_eq!(form.text("a").unwrap_err(), ApiError::bad_request("field a must not contain NUL"));
+    }
+    for body in ["a=k%3A+%22x%5C0%22", "a=%22x%5C0%22%3A+k"] {
+        let problem = read(URLENCODED, body).await.unwrap().yaml_mapping("a").unwrap_err();
+        assert!(problem.detail().unwrap().contains("problem on line: 0"), "{problem}");
     }
 }

@@ -113,6 +113,9 @@ impl Budget {
 
     fn string<E: Error>(&self, text: &str) -> Result<String, E> {
         spend(&self.text, text.len())?;
+        if text.contains('\0') {
+            return Err(E::custom("an escape stands for NUL, which no text column takes"));
+        }
         Ok(text.to_owned())
     }
 }
