@@ -63,7 +63,14 @@ pub enum ProjectError {
 
 impl ProjectError {
     /// Whether the same batch can succeed later without anybody's help.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Journal(_) | Self::Fenced)
+    pub fn is_transient(&self) -> bool {
+        match self {
+            // The data itself is refused (SQLSTATE classes 22 and 23): it will be again.
+            Self::Database(sqlx::Error::Database(refused)) => {
+                !refused.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            }
+            Self::Database(_) | Self::Journal(_) | Self::Fenced => true,
+            Self::Unreadable { .. } | Self::Row(_) | Self::ForeignJournal { .. } => false,
+        }
     }
 }

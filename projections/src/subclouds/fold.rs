@@ -110,15 +110,15 @@ async fn write(
                 .bind(subcloud.id)
                 .bind(subcloud.name.to_string())
                 .bind(subcloud.region.to_string())
-                .bind(subcloud.description.clone())
-                .bind(subcloud.location.clone())
+                .bind(subcloud.description.as_deref().map(text))
+                .bind(subcloud.location.as_deref().map(text))
                 .bind(subcloud.software_version.clone())
                 .bind(subcloud.management.as_str().to_owned())
                 .bind(subcloud.availability.as_str().to_owned())
                 .bind(subcloud.deploy.as_str().to_owned())
                 .bind(subcloud.backup.map(|status| status.as_str().to_owned()))
                 .bind(subcloud.backup_datetime.map(|at| at.micros()))
-                .bind(subcloud.error_description.clone())
+                .bind(text(&subcloud.error_description))
                 .bind(subcloud.network.subnet.clone())
                 .bind(subcloud.network.start_ip.clone())
                 .bind(subcloud.network.end_ip.clone())
@@ -229,12 +229,17 @@ impl RunChange {
                 "update {table} set outcome = $1, error = $2, finished_at = $3 where run_id = $4"
             )))
             .bind(outcome.clone())
-            .bind(error.clone())
+            .bind(error.as_deref().map(text))
             .bind(*at)
             .bind(run_id.to_string()),
         };
         query.execute(connection).await.map(drop)
     }
+}
+
+/// A text as every database takes it: PostgreSQL refuses NUL, and one such event must not stop the read model.
+fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// `$first, $first+1, …`

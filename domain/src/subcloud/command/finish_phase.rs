@@ -121,5 +121,6 @@ pub(super) fn finished(run: &Run, outcome: RunOutcome, error: Option<String>) ->
 
 /// An error text as long as the contract has room for (subclouds.md §2.2).
 pub(super) fn bounded(error: &str) -> String {
-    error.chars().take(2048).collect()
+    // What a playbook prints may hold anything; no database takes a NUL in a text.
+    error.chars().filter(|character| *character != '\0').take(2048).collect()
 }
