@@ -32,8 +32,10 @@ async fn read_check(db: &Db) -> Result<Option<Check>, SqlError> {
 
 /// Reads the key file; an embedded vault that is new gets a new one.
 pub(super) async fn keys_for(db: &Db, path: &Path) -> Result<Keyring, OpenError> {
+    // In this order: whoever opens a new vault at the same time makes the key before the check entry.
+    let checked = read_check(db).await?.is_some();
     let missing = !path.try_exists().map_err(|cause| KeyFileError::Io { path: path.to_owned(), cause })?;
-    if missing && read_check(db).await?.is_some() {
+    if missing && checked {
         return Err(OpenError::KeyFileMissing(path.to_owned()));
     }
     if missing && db.is_embedded() {

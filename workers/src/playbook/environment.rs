@@ -67,7 +67,7 @@ mod tests {
         let worker = |name: &str| -> Option<OsString> {
             match name {
                 "PATH" => Some("/bin".into()),
-                "HOME" => Some("/root".into()),
+                "HOME" => Some("/home/operator".into()),
                 "LANG" => Some("POSIX".into()),
                 "DCM_VAULT_KEY" => Some("never".into()),
                 _ => None,
@@ -83,7 +83,7 @@ mod tests {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
         let expected = [
-            ("ANSIBLE_HOME", "/root/.ansible"),
+            ("ANSIBLE_HOME", "/home/operator/.ansible"),
             ("ANSIBLE_LOCAL_TEMP", "/run/7/ansible-tmp"),
             ("ANSIBLE_LOG_PATH", "/dev/null"),
             ("ANSIBLE_NOCOLOR", "1"),
