@@ -122,9 +122,11 @@ impl RunTimeouts {
             // Its supervisor has ended the playbook in that time, if the host lives at all.
             return record.expired_for().is_some_and(|expired| expired >= self.times.grace);
         }
-        let given_up = !record.is_held() || !process_alive(holder.pid, holder.start_time);
+        let dead = !process_alive(holder.pid, holder.start_time);
+        // A worker that lives is only late while the host is busy, and is given as long again to come back.
+        let silent = record.expired_for().is_some_and(|expired| expired >= self.times.lease_ttl);
         let details: Details = serde_json::from_value(record.details.clone()).unwrap_or_default();
-        given_up && details.process.is_none_or(|process| !group_alive(&process))
+        (dead || silent) && details.process.is_none_or(|process| !group_alive(&process))
     }
 
     async fn end(&self, run: &RunRow, because: LostBecause) -> Result<(), Blind> {
