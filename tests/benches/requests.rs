@@ -34,7 +34,10 @@ async fn main() {
         Kind::Patch { subcloud: index % subclouds + 1, back: (index / subclouds) % 2 == 1 }
     })
     .await;
-    row("GET list, one row changed before", &http, requests / 4, Some(&floor), |_| Kind::ChangeAndList).await;
+    // Only alone: in parallel the changes, not the lists, would be what is under way.
+    let alone = rate(&http, requests / 4, 1, &|_| Kind::ChangeAndList).await;
+    let cell = format!("{alone:.0}/s ({:.3})", alone / floor[0]);
+    println!("{:<34} {cell:>22}", "GET list, one row changed before");
 }
 
 #[derive(Clone, Copy)]
@@ -46,7 +49,7 @@ enum Kind {
     ChangeAndList,
 }
 
-/// Requests per second, alone and in parallel.
+/// Prints and gives the requests per second, one at a time and in parallel.
 async fn row(
     name: &str,
     http: &Http,
@@ -54,23 +57,27 @@ async fn row(
     floor: Option<&[f64; 2]>,
     kind: impl Fn(usize) -> Kind,
 ) -> [f64; 2] {
-    let mut rates = [0.0; 2];
-    for (rate, at_once) in rates.iter_mut().zip([1, PARALLEL]) {
-        // Always an even number of rounds, so that every subcloud ends as it began.
-        let took = stream::iter(0..requests)
-            .map(|index| timed(http, index, kind(index)))
-            .buffer_unordered(at_once)
-            .fold((0.0, Duration::ZERO), |(count, spent), one| async move { (count + 1.0, spent + one) })
-            .await;
-        // What a request waits for before it is measured is not its own cost.
-        *rate = took.0 / took.1.as_secs_f64() * at_once as f64;
-    }
-    let cell = |index: usize| {
-        let ratio = floor.map_or(String::new(), |floor| format!(" ({:.3})", rates[index] / floor[index]));
-        format!("{:.0}/s{ratio}", rates[index])
+    let alone = rate(http, requests, 1, &kind).await;
+    let parallel = rate(http, requests, PARALLEL, &kind).await;
+    let cell = |rate: f64, floor: Option<f64>| {
+        let ratio = floor.map_or(String::new(), |floor| format!(" ({:.3})", rate / floor));
+        format!("{rate:.0}/s{ratio}")
     };
-    println!("{name:<34} {:>22} {:>22}", cell(0), cell(1));
-    rates
+    let alone_cell = cell(alone, floor.map(|floor| floor[0]));
+    println!("{name:<34} {alone_cell:>22} {:>22}", cell(parallel, floor.map(|floor| floor[1])));
+    [alone, parallel]
+}
+
+/// Requests per second with `at_once` of them under way. What is done before a request is measured is not its cost.
+async fn rate(http: &Http, requests: usize, at_once: usize, kind: &impl Fn(usize) -> Kind) -> f64 {
+    let spent: Duration = stream::iter(0..requests)
+        .map(|index| timed(http, index, kind(index)))
+        .buffer_unordered(at_once)
+        .fold(Duration::ZERO, |spent, one| async move { spent + one })
+        .await;
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    let (requests, at_once) = (requests as f64, at_once as f64);
+    requests / spent.as_secs_f64() * at_once
 }
 
 async fn timed(http: &Http, index: usize, kind: Kind) -> Duration {
