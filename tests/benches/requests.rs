@@ -1,7 +1,7 @@
 //! What requests cost, each beside `/healthz` of the same server, client and run.
 //!
-//! `tests/bench` runs it against an optimised build. The demo's audits go on beside it, one per subcloud every 5 s. `DCM_BENCH_SUBCLOUDS` (default 1000) and `DCM_BENCH_REQUESTS`
-//! (default 2000) are its size.
+//! `tests/bench` runs it against an optimised build. The demo's audits go on beside it, one per subcloud every 5 s.
+//! `DCM_BENCH_SUBCLOUDS` (default 1000) and `DCM_BENCH_REQUESTS` (default 2000) are its size.
 #![expect(clippy::print_stdout, reason = "a benchmark prints, and ends when something is wrong")]
 
 use std::time::{Duration, Instant};
