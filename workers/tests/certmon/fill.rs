@@ -187,16 +187,3 @@ async fn what_collides_is_named_and_nothing_is_written() {
         assert_eq!(tally["EntryReserved"], 1);
     }
 }
-
-/// How long a thousand take is reported, not judged: `cargo test -p dcm-workers --test certmon -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn a_thousand_are_filled() {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = open(dir.path()).await;
-    for time in ["first", "second"] {
-        let begun = std::time::Instant::now();
-        let filled = fill_anew(&journal, 1_000).await.unwrap();
-        eprintln!("{time} fill of a thousand: {:?} ({filled:?})", begun.elapsed());
-    }
-}
