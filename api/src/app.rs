@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::events;
 use crate::freshness::Head;
 use crate::ops::Readiness;
+use crate::platform::Platform;
 use crate::subclouds::render;
 
 /// What the program hands to the API.
@@ -39,6 +40,8 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// What `/asyncapi.json` shows.
     pub asyncapi: Value,
+    /// What the platform around the controller can be asked.
+    pub platform: Arc<dyn Platform>,
     /// Ends event streams when the program stops.
     pub stop: CancellationToken,
 }
@@ -164,6 +167,11 @@ impl App {
     /// The description of the messages.
     pub fn asyncapi(&self) -> &Value {
         &self.0.parts.asyncapi
+    }
+
+    /// What the platform around the controller can be asked.
+    pub fn platform(&self) -> &dyn Platform {
+        self.0.parts.platform.as_ref()
     }
 
     /// Cancelled when the program stops.

@@ -14,7 +14,7 @@ impl<S: Sync> FromRequestParts<S> for Asker {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Caller { actor } = Caller::from_request_parts(parts, state).await?;
+        let Caller { actor, .. } = Caller::from_request_parts(parts, state).await?;
         Ok(Self(Meta {
             request_id: parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned()),
             traceparent: parts.extensions.get::<Traceparent>().map(|parent| parent.as_str().to_owned()),

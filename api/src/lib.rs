@@ -11,6 +11,8 @@ mod history;
 pub mod openapi;
 pub mod ops;
 mod phased;
+pub mod platform;
+pub mod policy;
 mod router;
 pub mod subclouds;
 pub mod transport;

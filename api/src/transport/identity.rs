@@ -12,8 +12,21 @@ use super::error::ApiError;
 /// The confirmed identity of a request, as events record it. An extractor; 401 where no authentication layer ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// User, project and roles.
+    /// User, project and roles, as events record them.
     pub actor: Actor,
+    /// Names, which only policy and the audit log use: events never hold them.
+    pub names: CallerNames,
+}
+
+/// Display names of a caller; absent where the token has none (access.md §3.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallerNames {
+    /// Name of the user.
+    pub user: Option<String>,
+    /// Name of the user's domain.
+    pub user_domain: Option<String>,
+    /// Name of the project: what policy compares.
+    pub project: Option<String>,
 }
 
 /// How callers are identified; chosen by configuration.
@@ -32,17 +45,23 @@ impl Authentication {
     /// ask an identity service do.
     pub async fn identify(&self, _headers: &HeaderMap) -> Result<Caller, ApiError> {
         match self {
-            Self::None => Ok(Caller { actor: anonymous() }),
+            Self::None => Ok(anonymous()),
         }
     }
 }
 
-fn anonymous() -> Actor {
-    Actor {
+fn anonymous() -> Caller {
+    let actor = Actor {
         user_id: "anonymous".to_owned(),
         project_id: Some("admin".to_owned()),
         roles: ["admin", "member", "reader"].map(str::to_owned).to_vec(),
-    }
+    };
+    let names = CallerNames {
+        user: Some("anonymous".to_owned()),
+        user_domain: None,
+        project: Some("admin".to_owned()),
+    };
+    Caller { actor, names }
 }
 
 /// Layer: identifies the caller of a known path and hands the [`Caller`] on.

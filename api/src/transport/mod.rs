@@ -22,7 +22,7 @@ use tower_http::trace::{DefaultOnResponse, TraceLayer};
 
 pub use error::ApiError;
 pub use form::{Encoding, Form, FormLimits, JsonObject, Part, yaml_bool};
-pub use identity::{Authentication, Caller};
+pub use identity::{Authentication, Caller, CallerNames};
 pub use limits::Limits;
 pub use negotiation::{Accept, ErrorForm};
 pub use request_id::{REQUEST_ID, RequestId, Traceparent};

@@ -105,6 +105,7 @@ impl Site {
             readiness: Arc::clone(&readiness),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             asyncapi: json!({"asyncapi": "3.0.0"}),
+            platform: Arc::new(dcm_api::platform::ConfiguredPlatform::default()),
             stop: stop.clone(),
         });
         let router = router(app.clone(), TransportSettings::default());

@@ -162,6 +162,10 @@ impl Config {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Controller {
+    /// UUID of the system in its platform inventory; with `system_name`, what peers know it by.
+    pub system_uuid: Option<String>,
+    /// Name of the system in its platform inventory.
+    pub system_name: Option<String>,
     /// Release of the system controller itself.
     pub software_version: String,
     /// Releases that may be asked for; without the key, `upgrades_metadata` is read.
@@ -185,6 +189,8 @@ pub struct Controller {
 impl Default for Controller {
     fn default() -> Self {
         Self {
+            system_uuid: None,
+            system_name: None,
             software_version: "24.09".to_owned(),
             supported_releases: Some(vec!["22.12".to_owned(), "24.09".to_owned()]),
             upgrades_metadata: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dcm_api::app::{Dirs, Parts, Settings};
 use dcm_api::ops::Readiness;
+use dcm_api::platform::{ConfiguredPlatform, LocalSystem};
 use dcm_api::transport::TransportSettings;
 use dcm_domain::value::Subnet;
 use dcm_journal::lease::Holder;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::stores::Stores;
 use super::{Process, bus, demo::Demo, releases};
 use crate::commands::Failure;
-use crate::config::{Config, Role};
+use crate::config::{Config, Controller, Role};
 
 /// Pause before a singleton that failed is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -44,9 +45,15 @@ pub fn router(process: &Process) -> Result<axum::Router, Failure> {
         readiness: Arc::clone(&process.readiness),
         metrics: process.metrics.clone(),
         asyncapi: dcm_schemas::asyncapi::asyncapi(),
+        platform: Arc::new(ConfiguredPlatform { local_system: local_system(&process.config) }),
         stop: process.no_more_requests.clone(),
     });
     Ok(dcm_api::router(app, TransportSettings::default()))
+}
+
+fn local_system(config: &Config) -> Option<LocalSystem> {
+    let Controller { system_uuid, system_name, .. } = &config.controller;
+    system_uuid.clone().zip(system_name.clone()).map(|(uuid, name)| LocalSystem { uuid, name })
 }
 
 fn settings(config: &Config) -> Result<Settings, Failure> {
