@@ -61,7 +61,8 @@ fn answer(app: &App, done: &Done<Subcloud>, shown: bool, body: Value) -> Respons
 /// `created-at` and `updated-at` after the command. What the command's own events do not tell, the row does.
 async fn times(app: &App, done: &Done<Subcloud>, state: &Subcloud) -> Times {
     let changed_at = done.loaded.changed_at();
-    let created_at = done.loaded.created_at.unwrap_or(changed_at);
+    let imported = state.imported.and_then(|times| times.created_at);
+    let created_at = imported.or(done.loaded.created_at).unwrap_or(changed_at);
     if done.events.iter().any(|event| matches!(event, SubcloudEvent::SubcloudAdded(_))) {
         return Times { created_at, updated_at: None };
     }

@@ -3,7 +3,7 @@
 //!
 //! They are hints: the journal says what is so. Their ids follow from the event's, so that one sent twice is one.
 
-use dcm_domain::subcloud::{DeployRunRequested, NetworkUpdated, SubcloudEvent};
+use dcm_domain::subcloud::{DeployRunRequested, NetworkUpdated, RunKind, SubcloudEvent};
 use dcm_domain::value::{Availability, Phase};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::{
 /// Port and path of the platform inventory of a subcloud (access.md §12.4).
 const SYSINV: &str = "6386/v1";
 
-/// A deployment run waits for a worker.
+/// A run waits for a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployHint {
     /// Uuid of the subcloud, and of its stream.
@@ -29,7 +29,7 @@ pub struct DeployHint {
     pub region: String,
     /// The run.
     pub run_id: Uuid,
-    /// What to do, in order.
+    /// What to do, in order; empty for what has no phases.
     pub phases: Vec<Phase>,
 }
 
@@ -98,6 +98,41 @@ pub const DEPLOY: HintType = HintType {
     meaning: "A deployment run waits for a worker.",
     schema: json_schema::of::<DeployHint>,
 };
+/// A subcloud is to be taken over from another controller.
+pub const REHOME: HintType = HintType {
+    family: Family::Job,
+    kind: "rehome",
+    meaning: "A run that takes a subcloud over waits for a worker.",
+    schema: json_schema::of::<DeployHint>,
+};
+/// A release is to be brought onto a subcloud.
+pub const PRESTAGE: HintType = HintType {
+    family: Family::Job,
+    kind: "prestage",
+    meaning: "A prestage run waits for a worker.",
+    schema: json_schema::of::<DeployHint>,
+};
+/// A subcloud is to be restored.
+pub const RESTORE: HintType = HintType {
+    family: Family::Job,
+    kind: "restore",
+    meaning: "A restore run waits for a worker.",
+    schema: json_schema::of::<DeployHint>,
+};
+/// A subcloud is to be moved to another network.
+pub const NETWORK_RECONFIGURATION: HintType = HintType {
+    family: Family::Job,
+    kind: "network-reconfiguration",
+    meaning: "A network reconfiguration waits for a worker.",
+    schema: json_schema::of::<DeployHint>,
+};
+/// A subcloud is to be backed up.
+pub const BACKUP: HintType = HintType {
+    family: Family::Job,
+    kind: "backup",
+    meaning: "A backup run waits for a worker.",
+    schema: json_schema::of::<DeployHint>,
+};
 /// A subcloud came online.
 pub const SUBCLOUD_ONLINE: HintType = HintType {
     family: Family::Notify,
@@ -121,7 +156,29 @@ pub const SYSINV_ENDPOINT_UPDATE: HintType = HintType {
 };
 
 /// Every kind of hint.
-pub const ALL: &[HintType] = &[DEPLOY, SUBCLOUD_ONLINE, SUBCLOUD_MANAGED, SYSINV_ENDPOINT_UPDATE];
+pub const ALL: &[HintType] = &[
+    DEPLOY,
+    REHOME,
+    PRESTAGE,
+    RESTORE,
+    NETWORK_RECONFIGURATION,
+    BACKUP,
+    SUBCLOUD_ONLINE,
+    SUBCLOUD_MANAGED,
+    SYSINV_ENDPOINT_UPDATE,
+];
+
+/// The hint for a kind of run.
+const fn job(kind: RunKind) -> &'static HintType {
+    match kind {
+        RunKind::Deploy => &DEPLOY,
+        RunKind::Rehome => &REHOME,
+        RunKind::Prestage => &PRESTAGE,
+        RunKind::Restore => &RESTORE,
+        RunKind::NetworkReconfiguration => &NETWORK_RECONFIGURATION,
+        RunKind::Backup => &BACKUP,
+    }
+}
 
 /// A hint to publish.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,8 +206,18 @@ pub fn of(recorded: &Recorded, region: &str) -> Result<Option<Hint>, Unreadable>
     Ok(match registry::decode::<SubcloudEvent>(envelope)? {
         SubcloudEvent::DeployRunRequested(requested) => {
             let DeployRunRequested { run_id, phases, .. } = *requested;
+            let kind = job(RunKind::of(&phases));
             let hint = DeployHint { subcloud, region: region.to_owned(), run_id, phases };
-            Some(hint_of(&DEPLOY, recorded, &hint))
+            Some(hint_of(kind, recorded, &hint))
+        }
+        SubcloudEvent::BackupRunRequested(requested) => {
+            let hint = DeployHint {
+                subcloud,
+                region: region.to_owned(),
+                run_id: requested.run_id,
+                phases: Vec::new(),
+            };
+            Some(hint_of(job(RunKind::Backup), recorded, &hint))
         }
         SubcloudEvent::AvailabilityChanged(changed) if changed.to == Availability::Online => {
             Some(hint_of(&SUBCLOUD_ONLINE, recorded, &notice()))
@@ -167,7 +234,13 @@ pub fn of(recorded: &Recorded, region: &str) -> Result<Option<Hint>, Unreadable>
 
 /// Spares the other events from being read.
 fn may_have_one(envelope: &Envelope) -> bool {
-    let names = ["DeployRunRequested", "AvailabilityChanged", "SubcloudManaged", "NetworkUpdated"];
+    let names = [
+        "DeployRunRequested",
+        "BackupRunRequested",
+        "AvailabilityChanged",
+        "SubcloudManaged",
+        "NetworkUpdated",
+    ];
     subjects::aggregate(&envelope.stream) == subjects::SUBCLOUD && names.contains(&envelope.r#type.as_str())
 }
 

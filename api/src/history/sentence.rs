@@ -34,6 +34,10 @@ fn predicate(event: &SubcloudEvent) -> String {
         }
         E::SubcloudRenamed(e) => format!("renamed the subcloud from {} to {}", e.from, e.to),
         E::GroupMoved(e) => format!("moved the subcloud from group {} to group {}", e.from, e.to),
+        E::PeerGroupChanged(e) => match e.to {
+            Some(to) => format!("put the subcloud into peer group {to}"),
+            None => "took the subcloud out of its peer group".to_owned(),
+        },
         E::InstallDataUpdated(_) => "replaced the install values".to_owned(),
         E::BootstrapDataUpdated(e) => {
             let values = e.bootstrap.as_ref().map(|_| "replaced the bootstrap values".to_owned());
@@ -79,6 +83,36 @@ fn predicate(event: &SubcloudEvent) -> String {
         },
         E::DeployAbortRequested(_) => "asked the deployment run to stop".to_owned(),
         E::DeployRunFinished(e) => format!("{}{}", ended(e.outcome), because(e.error.as_deref())),
+        E::ChecksSkipped(e) => {
+            let checks = e.checks.iter().map(|skipped| format!("{} ({})", skipped.check, skipped.reason));
+            format!("did not check {}", listed(checks))
+        }
+        E::PrestageRequested(e) => format!("asked for release {} to be prestaged", e.task.release),
+        E::RestoreRequested(e) => {
+            let install = if e.task.with_install { " and installed before" } else { "" };
+            format!("asked for the subcloud to be restored{install}")
+        }
+        E::NetworkReconfigurationRequested(e) => {
+            format!("asked for the subcloud to be moved to the network {}", e.task.addresses.network.subnet)
+        }
+        E::BackupRunRequested(e) => {
+            let place = if e.task.local_only { "on the subcloud" } else { "on the controller" };
+            format!("asked for a backup to be kept {place}")
+        }
+        E::BackupRunFinished(e) => {
+            format!("ended the backup run as {}{}", e.outcome.as_str(), because(e.error.as_deref()))
+        }
+        E::AlarmSummaryChanged(e) => format!(
+            "counted {} critical, {} major and {} minor alarms and {} warnings: {}",
+            e.summary.critical_alarms,
+            e.summary.major_alarms,
+            e.summary.minor_alarms,
+            e.summary.warnings,
+            e.summary.cloud_status
+        ),
+        E::SubcloudImported(e) => {
+            format!("took over the subcloud {} in region {} as it was", e.row.name, e.row.region)
+        }
     }
 }
 

@@ -109,7 +109,7 @@ pub struct SubcloudBody {
     #[serde(rename = "data_install")]
     #[schema(required)]
     pub data_install: Option<String>,
-    /// Always null.
+    /// What an interrupted upgrade had stored before the subcloud was taken over, as JSON text.
     #[serde(rename = "data_upgrade")]
     #[schema(required)]
     pub data_upgrade: Option<String>,
@@ -279,14 +279,14 @@ fn body(subcloud: &Subcloud, times: Times, form: TimeForm) -> SubcloudBody {
         management_start_ip: subcloud.network.start_ip.clone(),
         management_end_ip: subcloud.network.end_ip.clone(),
         management_gateway_ip: subcloud.network.gateway_ip.clone(),
-        openstack_installed: false,
+        openstack_installed: subcloud.openstack_installed,
         systemcontroller_gateway_ip: subcloud.systemcontroller_gateway_ip.clone(),
         data_install: subcloud.install.as_ref().map(|document| document.shown.to_string()),
-        data_upgrade: None,
+        data_upgrade: subcloud.data_upgrade.as_ref().map(Value::to_string),
         created_at: form.show(times.created_at),
         updated_at: times.updated_at.map(|at| form.show(at)),
         group_id: subcloud.group_id,
-        peer_group_id: None,
+        peer_group_id: subcloud.peer_group_id,
         rehome_data: subcloud.rehome.as_ref().map(rehome_data),
     }
 }

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Document, ManagementNetwork, RunInputs, RunOutcome, StepOutcome};
+use super::{
+    AlarmSummary, BackupTask, Document, ImportedSubcloud, ManagementNetwork, NetworkTask, PrestageTask,
+    RestoreTask, RunInputs, RunOutcome, SkippedCheck, StepOutcome,
+};
 use crate::value::{
     Availability, BackupStatus, DeployStatus, Endpoint, Name, Phase, Region, SyncStatus, Timestamp,
 };
@@ -20,6 +23,7 @@ pub enum SubcloudEvent {
     SubcloudDescribed(SubcloudDescribed),
     SubcloudRenamed(SubcloudRenamed),
     GroupMoved(GroupMoved),
+    PeerGroupChanged(PeerGroupChanged),
     InstallDataUpdated(InstallDataUpdated),
     BootstrapDataUpdated(BootstrapDataUpdated),
     DeployConfigUpdated(DeployConfigUpdated),
@@ -38,6 +42,14 @@ pub enum SubcloudEvent {
     DeployStepRecorded(DeployStepRecorded),
     DeployAbortRequested(DeployAbortRequested),
     DeployRunFinished(DeployRunFinished),
+    ChecksSkipped(ChecksSkipped),
+    PrestageRequested(PrestageRequested),
+    RestoreRequested(RestoreRequested),
+    NetworkReconfigurationRequested(Box<NetworkReconfigurationRequested>),
+    BackupRunRequested(BackupRunRequested),
+    BackupRunFinished(BackupRunFinished),
+    AlarmSummaryChanged(AlarmSummaryChanged),
+    SubcloudImported(Box<SubcloudImported>),
 }
 
 impl SubcloudEvent {
@@ -55,6 +67,13 @@ impl SubcloudEvent {
                 | Self::DeployRunFinished(_)
                 | Self::BootstrapDataUpdated(_)
                 | Self::DeployConfigUpdated(_)
+                | Self::ChecksSkipped(_)
+                | Self::PrestageRequested(_)
+                | Self::RestoreRequested(_)
+                | Self::NetworkReconfigurationRequested(_)
+                | Self::BackupRunRequested(_)
+                | Self::BackupRunFinished(_)
+                | Self::AlarmSummaryChanged(_)
         )
     }
 }
@@ -159,6 +178,17 @@ event!(
         from: i64,
         /// Group id now.
         to: i64,
+    }
+);
+event!(
+    /// The subcloud joined, changed or left a peer group.
+    PeerGroupChanged {
+        /// Peer group id before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<i64>,
+        /// Peer group id now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<i64>,
     }
 );
 event!(
@@ -330,5 +360,74 @@ event!(
         /// What went wrong, if anything did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+    }
+);
+event!(
+    /// Checks of a request were left out, because nothing that could answer them is configured.
+    ChecksSkipped {
+        /// Which, and why.
+        checks: Vec<SkippedCheck>,
+    }
+);
+event!(
+    /// What the prestage run that was just requested is to do.
+    PrestageRequested {
+        /// The run.
+        run_id: Uuid,
+        /// What to do.
+        task: PrestageTask,
+    }
+);
+event!(
+    /// What the restore run that was just requested is to do.
+    RestoreRequested {
+        /// The run.
+        run_id: Uuid,
+        /// What to do.
+        task: RestoreTask,
+    }
+);
+event!(
+    /// What the network reconfiguration that was just requested is to do.
+    NetworkReconfigurationRequested {
+        /// The run.
+        run_id: Uuid,
+        /// What to do.
+        task: NetworkTask,
+    }
+);
+event!(
+    /// A backup was asked for; it waits for a worker.
+    BackupRunRequested {
+        /// The run.
+        run_id: Uuid,
+        /// What to do.
+        task: BackupTask,
+    }
+);
+event!(
+    /// The backup run ended. Exactly one such event per run.
+    BackupRunFinished {
+        /// The run.
+        run_id: Uuid,
+        /// How it ended.
+        outcome: RunOutcome,
+        /// What went wrong, if anything did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    }
+);
+event!(
+    /// The counts of a subcloud's alarms changed (fleet.md §11).
+    AlarmSummaryChanged {
+        /// The counts now.
+        summary: AlarmSummary,
+    }
+);
+event!(
+    /// The subcloud was taken over from an existing installation, as its row there said.
+    SubcloudImported {
+        /// The row.
+        row: ImportedSubcloud,
     }
 );

@@ -1,8 +1,8 @@
 //! Folding: the state of a subcloud after each event.
 
 use super::{
-    CreationAbandoned, DeployStatusChanged, ManagementNetwork, NO_ERROR, PhaseStatuses, Run, Subcloud,
-    SubcloudAdded, SubcloudEvent,
+    BackupRun, CreationAbandoned, DeployStatusChanged, ImportedSubcloud, ImportedTimes, ManagementNetwork,
+    NO_ERROR, PhaseStatuses, Run, Subcloud, SubcloudAdded, SubcloudEvent, Task,
 };
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::value::{Availability, DeployStatus, Endpoint, ManagementState, SyncStatus};
@@ -16,6 +16,7 @@ impl Aggregate for Subcloud {
         match (state, event) {
             (None, SubcloudEvent::SubcloudAdded(added)) => Ok(Self::added(added)),
             (None, SubcloudEvent::CreationAbandoned(abandoned)) => Ok(Self::abandoned(abandoned)),
+            (None, SubcloudEvent::SubcloudImported(imported)) => Ok(Self::imported(&imported.row)),
             (Some(state), event) if !state.deleted => state.after(event),
             (_, event) => Err(unfoldable(event)),
         }
@@ -49,6 +50,9 @@ impl Subcloud {
             network: added.network.clone(),
             systemcontroller_gateway_ip: added.systemcontroller_gateway_ip.clone(),
             group_id: added.group_id,
+            peer_group_id: None,
+            openstack_installed: false,
+            data_upgrade: None,
             install: added.install.clone(),
             bootstrap: added.bootstrap.clone(),
             bootstrap_address: added.bootstrap_address.clone(),
@@ -60,6 +64,50 @@ impl Subcloud {
                 .map(|endpoint| (endpoint, SyncStatus::Unknown))
                 .collect(),
             run: None,
+            backup_run: None,
+            audit_fail_count: 0,
+            first_identity_sync_complete: false,
+            alarms: None,
+            imported: None,
+            status_revision: 0,
+            deleted: false,
+        }
+    }
+
+    fn imported(row: &ImportedSubcloud) -> Self {
+        Self {
+            revision: 0,
+            id: row.id,
+            name: row.name.clone(),
+            region: row.region.clone(),
+            description: row.description.clone(),
+            location: row.location.clone(),
+            software_version: row.software_version.clone(),
+            management: row.management,
+            availability: row.availability,
+            deploy: row.deploy,
+            backup: row.backup,
+            backup_datetime: row.backup_datetime,
+            error_description: row.error_description.clone(),
+            network: row.network.clone(),
+            systemcontroller_gateway_ip: row.systemcontroller_gateway_ip.clone(),
+            group_id: row.group_id,
+            peer_group_id: row.peer_group_id,
+            openstack_installed: row.openstack_installed,
+            data_upgrade: row.data_upgrade.clone(),
+            install: row.install.clone(),
+            bootstrap: row.bootstrap.clone(),
+            bootstrap_address: row.bootstrap_address.clone(),
+            deploy_config: row.deploy_config.clone(),
+            rehome: row.rehome.clone(),
+            initial_deployment: row.initial_deployment,
+            endpoints: row.endpoints.clone(),
+            run: None,
+            backup_run: None,
+            audit_fail_count: row.audit_fail_count,
+            first_identity_sync_complete: row.first_identity_sync_complete,
+            alarms: row.alarms.clone(),
+            imported: Some(ImportedTimes { created_at: row.created_at, updated_at: row.updated_at }),
             status_revision: 0,
             deleted: false,
         }
@@ -96,7 +144,9 @@ impl Subcloud {
         use SubcloudEvent as E;
         self.revision += 1;
         match event {
-            E::SubcloudAdded(_) | E::CreationAbandoned(_) => return Err(unfoldable(event)),
+            E::SubcloudAdded(_) | E::SubcloudImported(_) | E::CreationAbandoned(_) => {
+                return Err(unfoldable(event));
+            }
             E::SubcloudDeleted(_) => self.deleted = true,
             E::SubcloudDescribed(described) => {
                 replace(&mut self.description, &described.description);
@@ -104,6 +154,7 @@ impl Subcloud {
             }
             E::SubcloudRenamed(renamed) => self.name = renamed.to.clone(),
             E::GroupMoved(moved) => self.group_id = moved.to,
+            E::PeerGroupChanged(changed) => self.peer_group_id = changed.to,
             E::InstallDataUpdated(updated) => self.install = Some(updated.install.clone()),
             E::BootstrapDataUpdated(updated) => {
                 replace(&mut self.bootstrap, &updated.bootstrap);
@@ -148,11 +199,26 @@ impl Subcloud {
                     inputs: requested.inputs.clone(),
                     worker: None,
                     abort_requested: false,
+                    task: None,
                 });
             }
             E::DeployRunClaimed(claimed) => self.active_run(event)?.worker = Some(claimed.worker.clone()),
             E::DeployAbortRequested(_) => self.active_run(event)?.abort_requested = true,
-            E::DeployStepRecorded(_) => {}
+            E::DeployStepRecorded(_) | E::ChecksSkipped(_) => {}
+            E::PrestageRequested(asked) => {
+                self.active_run(event)?.task = Some(Task::Prestage(asked.task.clone()));
+            }
+            E::RestoreRequested(asked) => {
+                self.active_run(event)?.task = Some(Task::Restore(asked.task.clone()));
+            }
+            E::NetworkReconfigurationRequested(asked) => {
+                self.active_run(event)?.task = Some(Task::Network(Box::new(asked.task.clone())));
+            }
+            E::BackupRunRequested(asked) => {
+                self.backup_run = Some(BackupRun { id: asked.run_id, task: asked.task.clone() });
+            }
+            E::BackupRunFinished(_) => self.backup_run = None,
+            E::AlarmSummaryChanged(changed) => self.alarms = Some(changed.summary.clone()),
             E::DeployRunFinished(_) => self.run = None,
         }
         Ok(self)

@@ -4,21 +4,29 @@ pub mod command;
 mod document;
 mod event;
 mod evolve;
+mod imported;
 mod phase;
 mod rejection;
 mod run;
 mod state;
+mod task;
 mod transition;
 
 pub use document::Document;
 pub use event::{
-    AvailabilityChanged, BackupStatusChanged, BootstrapDataUpdated, CreationAbandoned, DeployAbortRequested,
-    DeployConfigUpdated, DeployRunClaimed, DeployRunFinished, DeployRunRequested, DeployStatusChanged,
-    DeployStepRecorded, GroupMoved, InstallDataUpdated, NetworkUpdated, RehomeDataUpdated,
-    SoftwareVersionChanged, SubcloudAdded, SubcloudDeleted, SubcloudDescribed, SubcloudEvent,
-    SubcloudManaged, SubcloudRenamed, SubcloudUnmanaged, SyncStatusChanged, SyncStatusUnknown,
+    AlarmSummaryChanged, AvailabilityChanged, BackupRunFinished, BackupRunRequested, BackupStatusChanged,
+    BootstrapDataUpdated, ChecksSkipped, CreationAbandoned, DeployAbortRequested, DeployConfigUpdated,
+    DeployRunClaimed, DeployRunFinished, DeployRunRequested, DeployStatusChanged, DeployStepRecorded,
+    GroupMoved, InstallDataUpdated, NetworkReconfigurationRequested, NetworkUpdated, PeerGroupChanged,
+    PrestageRequested, RehomeDataUpdated, RestoreRequested, SoftwareVersionChanged, SubcloudAdded,
+    SubcloudDeleted, SubcloudDescribed, SubcloudEvent, SubcloudImported, SubcloudManaged, SubcloudRenamed,
+    SubcloudUnmanaged, SyncStatusChanged, SyncStatusUnknown,
 };
+pub use imported::ImportedSubcloud;
 pub use phase::PhaseStatuses;
 pub use rejection::Rejection;
 pub use run::{DeployArtifacts, Run, RunInputs, RunOutcome, StepOutcome};
-pub use state::{ManagementNetwork, NO_ERROR, Subcloud};
+pub use state::{ImportedTimes, ManagementNetwork, NO_ERROR, Subcloud};
+pub use task::{
+    AlarmSummary, BackupRun, BackupTask, NetworkTask, PrestageTask, RestoreTask, RunKind, SkippedCheck, Task,
+};

@@ -31,6 +31,23 @@ impl PhaseStatuses {
             // It stays `creating` until it is done, so that a crash half-way never looks like success (M-11).
             Phase::Secondary => Self::plain(S::Creating, S::SecondaryFailed, S::Secondary),
             Phase::Complete => Self::plain(S::BootstrapComplete, S::BootstrapComplete, S::Complete),
+            Phase::Rehome => Self {
+                prep_failed: S::RehomePrepFailed,
+                running: S::Rehoming,
+                ..Self::plain(S::PreRehome, S::RehomeFailed, S::Complete)
+            },
+            Phase::Prestage => Self {
+                running: S::PrestagingImages,
+                ..Self::plain(S::PrestagingPackages, S::PrestageFailed, S::PrestageComplete)
+            },
+            Phase::Restore => Self {
+                prep_failed: S::RestorePrepFailed,
+                running: S::Restoring,
+                ..Self::plain(S::PreRestore, S::RestoreFailed, S::Complete)
+            },
+            Phase::ReconfigureNetwork => {
+                Self::plain(S::ReconfiguringNetwork, S::NetworkReconfigurationFailed, S::Complete)
+            }
             Phase::Install => Self {
                 preparing: S::PreInstall,
                 prep_failed: S::PreInstallFailed,
@@ -78,6 +95,15 @@ impl PhaseStatuses {
 /// (jobs.md §2).
 pub(super) fn lost(status: DeployStatus, phases: &[Phase]) -> Option<DeployStatus> {
     Some(match status {
+        S::PreRehome => S::RehomePrepFailed,
+        S::Rehoming => S::RehomeFailed,
+        S::PreRestore => S::RestorePrepFailed,
+        S::Restoring => S::RestoreFailed,
+        S::PrestagingPackages | S::PrestagingImages => S::PrestageFailed,
+        S::ReconfiguringNetwork => S::NetworkReconfigurationFailed,
+        S::MigratingData => S::DataMigrationFailed,
+        S::PreDeploy => S::PreConfigFailed,
+        S::Deploying => S::ConfigFailed,
         S::NotDeployed | S::Creating if phases.contains(&Phase::Secondary) => S::SecondaryFailed,
         S::NotDeployed | S::Creating => S::CreateFailed,
         S::PreInstall => S::PreInstallFailed,
@@ -86,6 +112,9 @@ pub(super) fn lost(status: DeployStatus, phases: &[Phase]) -> Option<DeployStatu
         S::Bootstrapping | S::AbortingBootstrap => S::BootstrapFailed,
         S::PreConfig => S::PreConfigFailed,
         S::Configuring | S::AbortingConfig => S::ConfigFailed,
+        // Asked for, and not begun: the old status says nothing of it, so the end has to.
+        _ if phases.first() == Some(&Phase::Rehome) => S::RehomePrepFailed,
+        _ if phases.first() == Some(&Phase::Restore) => S::RestorePrepFailed,
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Document;
+use super::{Document, RunKind, Task};
 use crate::value::{Phase, SecretRef};
 
 /// What a run was asked to work with. Passwords are vault references, deleted when the run ends.
@@ -47,6 +47,16 @@ pub struct Run {
     pub worker: Option<String>,
     /// Whether an abort was asked for.
     pub abort_requested: bool,
+    /// What the run is to do beyond its phases' own work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
+}
+
+impl Run {
+    /// Which worker it is for.
+    pub fn kind(&self) -> RunKind {
+        RunKind::of(&self.phases)
+    }
 }
 
 impl RunOutcome {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Document, Run};
+use super::{AlarmSummary, BackupRun, Document, Run};
 use crate::value::{
     Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Name, Region, SyncStatus, Timestamp,
 };
@@ -24,6 +25,15 @@ pub struct ManagementNetwork {
     pub end_ip: String,
     /// Gateway address.
     pub gateway_ip: String,
+}
+
+/// When a row of an existing installation was made and last changed there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedTimes {
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Option<Timestamp>,
 }
 
 /// A subcloud as its events tell it.
@@ -61,6 +71,15 @@ pub struct Subcloud {
     pub systemcontroller_gateway_ip: String,
     /// Group the subcloud belongs to.
     pub group_id: i64,
+    /// Peer group the subcloud belongs to.
+    #[serde(default)]
+    pub peer_group_id: Option<i64>,
+    /// Whether OpenStack was reported installed.
+    #[serde(default)]
+    pub openstack_installed: bool,
+    /// What an interrupted upgrade had stored before the subcloud was imported, as shown.
+    #[serde(default)]
+    pub data_upgrade: Option<Value>,
     /// Install values.
     pub install: Option<Document>,
     /// Bootstrap values.
@@ -77,6 +96,21 @@ pub struct Subcloud {
     pub endpoints: BTreeMap<Endpoint, SyncStatus>,
     /// Active run on the deploy axis.
     pub run: Option<Run>,
+    /// Active run on the backup axis.
+    #[serde(default)]
+    pub backup_run: Option<BackupRun>,
+    /// Failed availability audits in a row.
+    #[serde(default)]
+    pub audit_fail_count: i64,
+    /// Whether identities were synchronised once.
+    #[serde(default)]
+    pub first_identity_sync_complete: bool,
+    /// Counts of its alarms; `None` until they are known.
+    #[serde(default)]
+    pub alarms: Option<AlarmSummary>,
+    /// The times of the row it was imported from; `None` if it was added here.
+    #[serde(default)]
+    pub imported: Option<ImportedTimes>,
     /// Revision at which management or deploy status last changed: an older report is late (design, late reports).
     pub status_revision: u64,
     /// Whether it is gone; only history remains.

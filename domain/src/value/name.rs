@@ -55,6 +55,17 @@ impl Name {
             Err(InvalidName::Rename)
         }
     }
+
+    /// The name of a row of an existing installation, kept whatever today's rules say (decisions.md, "Import"); `None`
+    /// if it is empty, longer than its column or holds control characters.
+    pub fn imported(text: &str) -> Option<Self> {
+        is_storable(text).then(|| Self(text.to_owned()))
+    }
+}
+
+/// Whether an old row may have the text as a name: anything that can be shown and stored.
+fn is_storable(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control)
 }
 
 /// The region name of a subcloud: its key on the bus, stable across renames.
@@ -68,6 +79,11 @@ impl Region {
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let fits = !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_word);
         if fits && text != "." && text != ".." { Ok(Self(text.to_owned())) } else { Err(InvalidName::Region) }
+    }
+
+    /// The region of a row of an existing installation, as [`Name::imported`].
+    pub fn imported(text: &str) -> Option<Self> {
+        is_storable(text).then(|| Self(text.to_owned()))
     }
 }
 

@@ -175,6 +175,10 @@ words!(
         Bootstrap = "bootstrap",
         Configure = "configure",
         Complete = "complete",
+        Rehome = "rehome",
+        Prestage = "prestage",
+        Restore = "restore",
+        ReconfigureNetwork = "reconfigure-network",
     }
 );
 

@@ -56,9 +56,15 @@ fn fold(
     let decoded = registry::decode::<SubcloudEvent>(&event.envelope).map_err(unreadable)?;
     let at = event.envelope.recorded_at;
     let before = rows.remove(&uuid);
-    let (created_at, updated_at) = before.as_ref().map_or((at, None), |row| (row.created_at, row.updated_at));
+    let times = before.as_ref().map(|row| (row.created_at, row.updated_at));
     let subcloud = Subcloud::evolve(before.map(|row| row.subcloud), &decoded)
         .map_err(|cause| unreadable(cause.into()))?;
+    // A subcloud that was taken over has the times of the row it came from.
+    let times = times.or_else(|| {
+        let imported = subcloud.imported?;
+        Some((imported.created_at.unwrap_or(at), imported.updated_at))
+    });
+    let (created_at, updated_at) = times.unwrap_or((at, None));
     let order = event.position.order;
     let mut row = SubcloudRow { uuid, subcloud, created_at, updated_at, position: order, event_time: at };
     row.mark(&decoded, order, at);
@@ -125,11 +131,13 @@ async fn write(
                 .bind(subcloud.network.gateway_ip.clone())
                 .bind(subcloud.systemcontroller_gateway_ip.clone())
                 .bind(subcloud.group_id)
+                .bind(subcloud.peer_group_id)
                 .bind(subcloud.install.as_ref().map(|document| document.shown.to_string()))
                 .bind(subcloud.rehome.as_ref().map(|document| document.shown.to_string()))
                 .bind(i64::from(subcloud.initial_deployment))
                 .bind(subcloud.run.as_ref().map(|run| run.id.to_string()))
                 .bind(subcloud.run.as_ref().and_then(|run| run.worker.clone()))
+                .bind(subcloud.backup_run.as_ref().map(|run| run.id.to_string()))
                 .bind(row.sync_status().as_str().to_owned())
                 .bind(serde_json::to_string(row)?)
                 .bind(signed(subcloud.revision))

@@ -33,7 +33,9 @@ impl SubcloudRow {
 
     /// Moves times and place on by one event, which has been folded.
     pub(super) fn mark(&mut self, event: &SubcloudEvent, position: u64, at: Timestamp) {
-        if event.changes_row() && !matches!(event, SubcloudEvent::SubcloudAdded(_)) {
+        if event.changes_row()
+            && !matches!(event, SubcloudEvent::SubcloudAdded(_) | SubcloudEvent::SubcloudImported(_))
+        {
             self.updated_at = Some(at);
         }
         self.position = position;

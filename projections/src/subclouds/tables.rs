@@ -1,7 +1,7 @@
 //! The tables of the read model, one set per version.
 
 /// Every column of a subcloud's row, in the order rows are written and read.
-pub(super) const COLUMNS: [&str; 32] = [
+pub(super) const COLUMNS: [&str; 34] = [
     "uuid",
     "id",
     "name",
@@ -21,11 +21,13 @@ pub(super) const COLUMNS: [&str; 32] = [
     "management_gateway_ip",
     "systemcontroller_gateway_ip",
     "group_id",
+    "peer_group_id",
     "data_install",
     "rehome_data",
     "initial_deployment",
     "run_id",
     "run_worker",
+    "backup_run_id",
     "sync_status",
     "state",
     "revision",
@@ -61,11 +63,13 @@ pub(super) fn create(version: i64) -> Vec<String> {
                 management_gateway_ip text not null,
                 systemcontroller_gateway_ip text not null,
                 group_id bigint not null,
+                peer_group_id bigint,
                 data_install text,
                 rehome_data text,
                 initial_deployment bigint not null,
                 run_id text,
                 run_worker text,
+                backup_run_id text,
                 sync_status text not null,
                 state text not null,
                 revision bigint not null,
@@ -81,6 +85,9 @@ pub(super) fn create(version: i64) -> Vec<String> {
         format!("create index if not exists subcloud_{v}_region on subcloud_{v} (region)"),
         format!("create index if not exists subcloud_{v}_position on subcloud_{v} (position)"),
         format!("create index if not exists subcloud_{v}_run on subcloud_{v} (run_id)"),
+        format!("create index if not exists subcloud_{v}_backup_run on subcloud_{v} (backup_run_id)"),
+        format!("create index if not exists subcloud_{v}_group on subcloud_{v} (group_id)"),
+        format!("create index if not exists subcloud_{v}_peer_group on subcloud_{v} (peer_group_id)"),
         format!(
             "create table if not exists subcloud_endpoint_{v} (
                 uuid text not null,

@@ -92,6 +92,15 @@ table! {
         DeployStepRecorded 1,
         DeployAbortRequested 1,
         DeployRunFinished 1,
+        PeerGroupChanged 1,
+        ChecksSkipped 1,
+        PrestageRequested 1,
+        RestoreRequested 1,
+        NetworkReconfigurationRequested 1,
+        BackupRunRequested 1,
+        BackupRunFinished 1,
+        AlarmSummaryChanged 1,
+        SubcloudImported 1,
     }
     subjects::DIRECTORY, directory::DirectoryEvent {
         EntryReserved 1,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dcm_domain::subcloud::Subcloud;
+use dcm_domain::subcloud::{Run, RunKind, Subcloud};
 use dcm_journal::bus::{Bus, BusError, Consumer, Delivery, Start, Stream, consume_forever};
 use dcm_journal::fleet::Fleet;
 use dcm_journal::lease::{Holder, HolderError, Leases};
@@ -290,7 +290,8 @@ impl DeployWorker {
     }
 }
 
-/// Whether the run is the subcloud's active one and nobody has claimed it.
+/// Whether the run is the subcloud's active one, for a worker of this kind, and nobody has claimed it.
 fn waits(subcloud: &Subcloud, run_id: Uuid) -> bool {
-    subcloud.run.as_ref().is_some_and(|run| run.id == run_id && run.worker.is_none())
+    let waits = |run: &Run| run.id == run_id && run.worker.is_none() && run.kind() == RunKind::Deploy;
+    subcloud.run.as_ref().is_some_and(waits)
 }

@@ -1,6 +1,7 @@
 //! Start phases of a deployment: install, bootstrap, configure, or what is left of them.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::details::newer;
@@ -38,7 +39,7 @@ pub struct DeploySubcloud {
 }
 
 /// The addresses that new bootstrap values bring.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewAddresses {
     /// Management or admin network.
     pub network: ManagementNetwork,

@@ -8,7 +8,7 @@ use super::report_progress::moved;
 use super::{active, existing};
 use crate::aggregate::{Command, Facts};
 use crate::subcloud::phase::lost;
-use crate::subcloud::{Rejection, RunOutcome, Subcloud, SubcloudEvent};
+use crate::subcloud::{Rejection, RunKind, RunOutcome, Subcloud, SubcloudEvent};
 
 /// Ends a run whose worker died, or that none claimed in its time (jobs.md §2, R-5).
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -30,10 +30,11 @@ pub enum LostBecause {
 }
 
 impl LostBecause {
-    const fn text(self) -> &'static str {
+    /// What the run's error says.
+    pub(super) fn text(self, kind: RunKind) -> String {
         match self {
-            Self::WorkerLost => "worker lost",
-            Self::NoWorker => "no worker for deploy",
+            Self::WorkerLost => "worker lost".to_owned(),
+            Self::NoWorker => format!("no worker for {}", kind.as_str()),
         }
     }
 }
@@ -50,7 +51,7 @@ impl Command<Subcloud> for LoseRun {
             (LostBecause::WorkerLost, None) => return Err(Rejection::OutOfTurn),
             _ => {}
         }
-        let error = bounded(self.because.text());
+        let error = bounded(&self.because.text(run.kind()));
         let mut events = lost(state.deploy, &run.phases)
             .map(|to| moved(state, run.id, to, Some(&error)))
             .unwrap_or_default();
