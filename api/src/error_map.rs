@@ -35,6 +35,13 @@ impl From<Rejection> for ApiError {
             | R::NotCompletable { .. }
             | R::NotAbortable { .. }
             | R::NotInitialDeployment { .. }
+            | R::NotMigratable { .. }
+            | R::RehomeDataMissing { .. }
+            | R::RehomePayloadEmpty { .. }
+            | R::RehomeAddressMissing { .. }
+            | R::NotBackupable { .. }
+            | R::BackupActive { .. }
+            | R::NotRestorable { .. }
             | R::OnlyConfigureLeft => Self::bad_request(text),
             R::RunActive { .. }
             | R::AlreadyManaged { .. }

@@ -72,7 +72,7 @@ impl SubcloudEvent {
                 | Self::RestoreRequested(_)
                 | Self::NetworkReconfigurationRequested(_)
                 | Self::BackupRunRequested(_)
-                | Self::BackupRunFinished(_)
+                | Self::BackupRunFinished(BackupRunFinished { error: None, .. })
                 | Self::AlarmSummaryChanged(_)
         )
     }

@@ -217,7 +217,13 @@ impl Subcloud {
             E::BackupRunRequested(asked) => {
                 self.backup_run = Some(BackupRun { id: asked.run_id, task: asked.task.clone() });
             }
-            E::BackupRunFinished(_) => self.backup_run = None,
+            E::BackupRunFinished(finished) => {
+                self.backup_run = None;
+                // The status alone does not tell why (jobs.md §6.2, BackupFailed*).
+                if let Some(error) = &finished.error {
+                    self.error_description = error.clone();
+                }
+            }
             E::AlarmSummaryChanged(changed) => self.alarms = Some(changed.summary.clone()),
             E::DeployRunFinished(_) => self.run = None,
         }

@@ -160,6 +160,54 @@ pub enum Rejection {
         "Only deploy phase left is deploy config. Required deploy_config file was not provided and there is none stored"
     )]
     OnlyConfigureLeft,
+    /// subclouds.md §6.7.
+    #[error("Subcloud deploy status is '{status}' and must be either {} to be migrated", list(.allowed))]
+    NotMigratable {
+        /// The deploy status it has.
+        status: DeployStatus,
+        /// The deploy statuses that can be migrated.
+        allowed: &'static [DeployStatus],
+    },
+    /// subclouds.md §6.7; fleet.md §3.4.
+    #[error("Subcloud {name} has no rehome data: its saved_payload is missing")]
+    RehomeDataMissing {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §6.7; fleet.md §3.4.
+    #[error("The saved_payload in the rehome data of subcloud {name} is empty")]
+    RehomePayloadEmpty {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §6.7; fleet.md §3.4.
+    #[error("The rehome data of subcloud {name} has no bootstrap-address")]
+    RehomeAddressMissing {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §7.10.
+    #[error(
+        "Subcloud {name} must be online, managed and have valid deploy-status for the subcloud-backup create operation"
+    )]
+    NotBackupable {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §7.10.
+    #[error("Subcloud(s) already have a backup operation in progress: {name}")]
+    BackupActive {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md §7.12.
+    #[error(
+        "Subcloud {name} must be unmanaged and in a valid deploy state for the subcloud-backup restore operation"
+    )]
+    NotRestorable {
+        /// The subcloud.
+        name: String,
+    },
     /// The run is over, or never was: the report is late.
     #[error("the run is not active")]
     RunNotActive,
@@ -199,6 +247,13 @@ impl Rejection {
             Self::NotAbortable { .. } => "not-abortable",
             Self::NotInitialDeployment { .. } => "not-initial-deployment",
             Self::OnlyConfigureLeft => "only-configure-left",
+            Self::NotMigratable { .. } => "not-migratable",
+            Self::RehomeDataMissing { .. } => "rehome-data-missing",
+            Self::RehomePayloadEmpty { .. } => "rehome-payload-empty",
+            Self::RehomeAddressMissing { .. } => "rehome-address-missing",
+            Self::NotBackupable { .. } => "not-backupable",
+            Self::BackupActive { .. } => "backup-active",
+            Self::NotRestorable { .. } => "not-restorable",
             Self::RunNotActive => "run-not-active",
             Self::OutOfTurn => "out-of-turn",
             Self::RunClaimed => "run-claimed",

@@ -33,6 +33,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 words!(
     /// Deploy axis of a subcloud (subclouds.md §2.1).
@@ -120,6 +121,13 @@ words!(
         CompleteCentral = "complete-central",
     }
 );
+
+impl BackupStatus {
+    /// Whether a backup is under way (subclouds.md §2.2).
+    pub const fn in_progress(self) -> bool {
+        matches!(self, Self::Initial | Self::Validating | Self::PreBackup | Self::BackingUp)
+    }
+}
 
 words!(
     /// Management axis of a subcloud (subclouds.md §2.2).
