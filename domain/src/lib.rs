@@ -5,6 +5,8 @@
 pub mod aggregate;
 pub mod directory;
 pub mod group;
+pub mod key_directory;
+pub mod reservation;
 pub mod subcloud;
 pub mod validate;
 pub mod value;

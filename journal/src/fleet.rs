@@ -10,7 +10,6 @@ use dcm_domain::directory::{
     ChangeSubnet, ConfirmEntry, ConfirmName, Directory, Entry, MoveToGroup, Rejection as DirectoryRejection,
     ReleaseEntry, ReleaseName, ReserveEntry, ReserveName,
 };
-use dcm_domain::group::{DEFAULT_GROUP, EnsureDefaultGroup, SubcloudGroup};
 use dcm_domain::subcloud::command::{AbandonCreation, AddSubcloud, DeleteSubcloud, RenameSubcloud};
 use dcm_domain::subcloud::{CreationAbandoned, Rejection, Subcloud, SubcloudEvent};
 use dcm_domain::value::{Name, Region, Subnet, Timestamp};
@@ -18,6 +17,7 @@ use dcm_schemas::StreamId;
 use dcm_schemas::stream::InvalidStreamId;
 use uuid::Uuid;
 
+use crate::collections::Collections;
 use crate::repository::{CommandError, Done, Loaded, Meta, Repository, Unavailable};
 use crate::store::Journal;
 
@@ -87,11 +87,11 @@ pub struct Claim {
     pub group_id: i64,
 }
 
-/// Subclouds, their directory and groups over one journal.
+/// Subclouds and their directory, and the collections beside them, over one journal.
 pub struct Fleet {
     subclouds: Repository<Subcloud>,
     directory: Repository<Directory>,
-    groups: Repository<SubcloudGroup>,
+    collections: Collections,
     directory_stream: StreamId,
 }
 
@@ -104,7 +104,7 @@ impl Fleet {
         Ok(Self {
             subclouds: Repository::new(Arc::clone(journal)),
             directory: Repository::new(Arc::clone(journal)),
-            groups: Repository::new(Arc::clone(journal)),
+            collections: Collections::new(journal)?,
             directory_stream: Directory::STREAM.parse()?,
         })
     }
@@ -114,11 +114,12 @@ impl Fleet {
     /// # Errors
     /// [`Unavailable`] if the journal is.
     pub async fn ensure_default_group(&self, meta: &Meta) -> Result<(), Unavailable> {
-        match self.groups.run(&stream::<SubcloudGroup>(DEFAULT_GROUP), &EnsureDefaultGroup, meta).await {
-            Ok(_) | Err(CommandError::IdReused) => Ok(()),
-            Err(CommandError::Unavailable(cause)) => Err(cause),
-            Err(CommandError::Rejected(never)) => match never {},
-        }
+        self.collections.ensure_default_group(meta).await
+    }
+
+    /// Groups and the other small kinds.
+    pub const fn collections(&self) -> &Collections {
+        &self.collections
     }
 
     /// Finds a subcloud; the directory is brought up to date before the answer is "none".
@@ -281,7 +282,7 @@ impl Fleet {
                 settled += 1;
             }
         }
-        Ok(settled)
+        Ok(settled + self.collections.settle(now, meta).await?)
     }
 
     /// Makes the directory agree with one subcloud's own stream, which wins.

@@ -1,6 +1,8 @@
 //! The journal, the vault and the bus: ports and their adapters.
 
 pub mod bus;
+pub mod collection;
+pub mod collections;
 pub mod fleet;
 pub mod lease;
 pub mod repository;

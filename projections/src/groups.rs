@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent};
+use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent, SubcloudGroupImported, SubcloudGroupUpdated};
+use dcm_domain::value::Timestamp;
 use dcm_schemas::{Recorded, registry};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use uuid::Uuid;
 
+use crate::checkpoint::signed;
 use crate::projection::{ProjectError, Projection};
 use crate::store::{ReadModels, sql};
 
@@ -19,11 +23,27 @@ pub(crate) struct GroupsProjection;
 /// A group, as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRow {
+    /// Uuid of the group and of its stream.
+    pub uuid: Uuid,
     /// The small integer id.
     pub id: i64,
     /// Unique name.
     pub name: String,
+    /// Free text.
+    pub description: String,
+    /// `parallel` or `serial`.
+    pub update_apply_type: String,
+    /// How many members are worked on at once.
+    pub max_parallel_subclouds: i64,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it last changed; `None` since it was added.
+    pub updated_at: Option<Timestamp>,
 }
+
+/// What a row is read from, in the order of [`row`].
+const COLUMNS: &str =
+    "uuid, id, name, description, update_apply_type, max_parallel_subclouds, created_at, updated_at";
 
 /// Queries of groups.
 pub struct Groups {
@@ -33,6 +53,17 @@ pub struct Groups {
 impl Groups {
     pub(crate) const fn new(models: Arc<ReadModels>) -> Self {
         Self { models }
+    }
+
+    /// Every group, by id.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn all(&self) -> Result<Vec<GroupRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text = format!("select {COLUMNS} from subcloud_group_v{version} order by id");
+        sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(row).collect()
     }
 
     /// The group with this id.
@@ -59,14 +90,28 @@ impl Groups {
     ) -> Result<Option<GroupRow>, sqlx::Error> {
         let mut tx = self.models.reads.begin().await?;
         let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let query =
-            sqlx::query(sql(format!("select id, name from subcloud_group_v{version} where {condition}")));
-        let row = bind(query).fetch_optional(&mut *tx).await?;
-        row.map(|row| Ok(GroupRow { id: row.try_get(0)?, name: row.try_get(1)? })).transpose()
+        // Imported rows may share a name: the older one is meant.
+        let text =
+            format!("select {COLUMNS} from subcloud_group_v{version} where {condition} order by id limit 1");
+        bind(sqlx::query(sql(text))).fetch_optional(&mut *tx).await?.as_ref().map(row).transpose()
     }
 }
 
 pub(crate) type AnyQuery<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn row(row: &AnyRow) -> Result<GroupRow, sqlx::Error> {
+    let uuid: String = row.try_get(0)?;
+    Ok(GroupRow {
+        uuid: uuid.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?,
+        id: row.try_get(1)?,
+        name: row.try_get(2)?,
+        description: row.try_get(3)?,
+        update_apply_type: row.try_get(4)?,
+        max_parallel_subclouds: row.try_get(5)?,
+        created_at: Timestamp::from_micros(row.try_get(6)?),
+        updated_at: row.try_get::<Option<i64>, _>(7)?.map(Timestamp::from_micros),
+    })
+}
 
 #[async_trait]
 impl Projection for GroupsProjection {
@@ -75,17 +120,24 @@ impl Projection for GroupsProjection {
     }
 
     fn tables(&self, version: i64) -> Vec<String> {
-        vec![format!(
-            "create table if not exists subcloud_group_v{version} (
-                uuid text primary key,
-                id bigint not null,
-                name text not null,
-                description text not null,
-                update_apply_type text not null,
-                max_parallel_subclouds bigint not null,
-                position bigint not null
-            )"
-        )]
+        let table = format!("subcloud_group_v{version}");
+        vec![
+            format!(
+                "create table if not exists {table} (
+                    uuid text primary key,
+                    id bigint not null,
+                    name text not null,
+                    description text not null,
+                    update_apply_type text not null,
+                    max_parallel_subclouds bigint not null,
+                    created_at bigint not null,
+                    updated_at bigint,
+                    position bigint not null
+                )"
+            ),
+            format!("create index if not exists {table}_id on {table} (id)"),
+            format!("create index if not exists {table}_name on {table} (name)"),
+        ]
     }
 
     fn table_names(&self, version: i64) -> Vec<String> {
@@ -99,24 +151,102 @@ impl Projection for GroupsProjection {
         batch: &[Recorded],
     ) -> Result<(), ProjectError> {
         for event in batch.iter().filter(|event| event.envelope.stream.kind() == SubcloudGroup::KIND) {
+            let Some(uuid) = event.envelope.stream.uuid() else { continue };
             let decoded = registry::decode::<SubcloudGroupEvent>(&event.envelope)
                 .map_err(|cause| ProjectError::Unreadable { position: event.position, cause })?;
-            let SubcloudGroupEvent::SubcloudGroupAdded(added) = decoded;
-            sqlx::query(sql(format!(
-                "insert into subcloud_group_v{version}
-                 (uuid, id, name, description, update_apply_type, max_parallel_subclouds, position)
-                 values ($1, $2, $3, $4, $5, $6, $7)"
-            )))
-            .bind(event.envelope.stream.uuid().unwrap_or_default().to_string())
-            .bind(added.id)
-            .bind(added.name)
-            .bind(added.description)
-            .bind(added.update_apply_type)
-            .bind(i64::from(added.max_parallel_subclouds))
-            .bind(crate::checkpoint::signed(event.position.order))
-            .execute(&mut *connection)
-            .await?;
+            let change =
+                Change { version, uuid, at: event.envelope.recorded_at, order: event.position.order };
+            change.apply(connection, decoded).await?;
         }
         Ok(())
+    }
+}
+
+/// One event's place.
+struct Change {
+    version: i64,
+    uuid: Uuid,
+    at: Timestamp,
+    order: u64,
+}
+
+impl Change {
+    async fn apply(
+        &self,
+        connection: &mut AnyConnection,
+        event: SubcloudGroupEvent,
+    ) -> Result<(), sqlx::Error> {
+        match event {
+            SubcloudGroupEvent::SubcloudGroupAdded(added) => {
+                let imported = SubcloudGroupImported {
+                    id: added.id,
+                    name: added.name,
+                    description: added.description,
+                    update_apply_type: added.update_apply_type,
+                    max_parallel_subclouds: added.max_parallel_subclouds.into(),
+                    created_at: self.at,
+                    updated_at: None,
+                };
+                self.insert(connection, imported).await
+            }
+            SubcloudGroupEvent::SubcloudGroupImported(imported) => self.insert(connection, imported).await,
+            SubcloudGroupEvent::SubcloudGroupUpdated(updated) => self.update(connection, updated).await,
+            SubcloudGroupEvent::SubcloudGroupDeleted(_) => {
+                let text = format!("delete from subcloud_group_v{} where uuid = $1", self.version);
+                sqlx::query(sql(text)).bind(self.uuid.to_string()).execute(connection).await.map(drop)
+            }
+            SubcloudGroupEvent::SubcloudGroupAbandoned(_) => Ok(()),
+        }
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut AnyConnection,
+        group: SubcloudGroupImported,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(sql(format!(
+            "insert into subcloud_group_v{} ({COLUMNS}, position) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            self.version
+        )))
+        .bind(self.uuid.to_string())
+        .bind(group.id)
+        .bind(group.name)
+        .bind(group.description)
+        .bind(group.update_apply_type)
+        .bind(group.max_parallel_subclouds)
+        .bind(group.created_at.micros())
+        .bind(group.updated_at.map(Timestamp::micros))
+        .bind(signed(self.order))
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
+    async fn update(
+        &self,
+        connection: &mut AnyConnection,
+        updated: SubcloudGroupUpdated,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(sql(format!(
+            "update subcloud_group_v{} set
+                name = coalesce($2, name),
+                description = coalesce($3, description),
+                update_apply_type = coalesce($4, update_apply_type),
+                max_parallel_subclouds = coalesce($5, max_parallel_subclouds),
+                updated_at = $6,
+                position = $7
+             where uuid = $1",
+            self.version
+        )))
+        .bind(self.uuid.to_string())
+        .bind(updated.name)
+        .bind(updated.description)
+        .bind(updated.update_apply_type)
+        .bind(updated.max_parallel_subclouds)
+        .bind(self.at.micros())
+        .bind(signed(self.order))
+        .execute(connection)
+        .await
+        .map(drop)
     }
 }

@@ -3,20 +3,22 @@
 //! A token that stands for somebody's text is percent-encoded, so that a dot, a wildcard or a blank in a region name
 //! stays one token and reaches nobody else's subscription.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use uuid::Uuid;
-
 use crate::StreamId;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Aggregate token of subclouds; their key is the region name.
 pub const SUBCLOUD: &str = "subcloud";
-/// Aggregate token of the directory; its key is itself.
+/// Aggregate token of the directory of subclouds; its key is itself.
 pub const DIRECTORY: &str = "directory";
+/// Aggregate token of the directories of other kinds; their key is the kind.
+pub const KEY_DIRECTORY: &str = "key-directory";
 /// Aggregate token of subcloud groups; their key is the uuid.
 pub const SUBCLOUD_GROUP: &str = "subcloud-group";
 
 /// Everything outside `[A-Za-z0-9_-]`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+/// First word of every directory's stream.
+const DIRECTORY_PREFIX: &str = "directory-";
 /// Stands for an empty text, which would be no token; a percent sign in a text is written `%25`.
 const EMPTY: &str = "%";
 
@@ -46,17 +48,23 @@ pub fn kebab_case(name: &str) -> String {
     kebab
 }
 
-/// The aggregate token of a stream: its kind, `directory` for every directory.
+/// The aggregate token of a stream: its kind, apart from the directories.
 pub fn aggregate(stream: &StreamId) -> &str {
     match stream.kind() {
-        kind if kind.starts_with("directory-") => DIRECTORY,
+        "directory-subcloud" => DIRECTORY,
+        kind if kind.starts_with(DIRECTORY_PREFIX) => KEY_DIRECTORY,
         kind => kind,
     }
 }
 
-/// The key of a stream whose aggregate is no subcloud: the uuid, or the aggregate itself where there is only one.
+/// The key of a stream whose aggregate is no subcloud: the uuid, the kind of a directory's entities, or the aggregate
+/// itself where there is only one.
 pub fn key(stream: &StreamId) -> String {
-    stream.uuid().map_or_else(|| aggregate(stream).to_owned(), |id: Uuid| id.to_string())
+    let listed = stream.kind().strip_prefix(DIRECTORY_PREFIX);
+    match (stream.uuid(), aggregate(stream)) {
+        (Some(id), _) => id.to_string(),
+        (None, aggregate) => listed.filter(|_| aggregate == KEY_DIRECTORY).unwrap_or(aggregate).to_owned(),
+    }
 }
 
 /// `dcm.v1.event.<aggregate>.<key>.<event-type-in-kebab-case>`. `key` is a subcloud's region name, or [`key`].
@@ -77,6 +85,8 @@ pub fn notify(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use uuid::Uuid;
 
     use super::*;
 
@@ -139,5 +149,7 @@ mod tests {
         assert_eq!((aggregate(&group), key(&group)), (SUBCLOUD_GROUP, id.to_string()));
         let directory: StreamId = "directory-subcloud".parse().unwrap();
         assert_eq!((aggregate(&directory), key(&directory)), (DIRECTORY, "directory".to_owned()));
+        let groups: StreamId = "directory-subcloud-group".parse().unwrap();
+        assert_eq!((aggregate(&groups), key(&groups)), (KEY_DIRECTORY, SUBCLOUD_GROUP.to_owned()));
     }
 }

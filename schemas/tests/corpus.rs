@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use dcm_domain::aggregate::Aggregate;
 use dcm_domain::directory::{Directory, DirectoryEvent};
 use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent};
+use dcm_domain::key_directory::{KeyDirectory, KeyDirectoryEvent};
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
 use dcm_schemas::{Envelope, documents, registry, subjects};
 use serde_json::Value;
@@ -47,6 +48,7 @@ fn decode(envelope: &Envelope) {
     match subjects::aggregate(&envelope.stream) {
         subjects::SUBCLOUD => drop(registry::decode::<SubcloudEvent>(envelope).unwrap()),
         subjects::DIRECTORY => drop(registry::decode::<DirectoryEvent>(envelope).unwrap()),
+        subjects::KEY_DIRECTORY => drop(registry::decode::<KeyDirectoryEvent>(envelope).unwrap()),
         subjects::SUBCLOUD_GROUP => drop(registry::decode::<SubcloudGroupEvent>(envelope).unwrap()),
         other => panic!("no aggregate is called {other}"),
     }
@@ -67,6 +69,7 @@ fn fold_any(events: &[Envelope]) {
             assert_eq!(subcloud.revision, events.len() as u64 - 1);
         }
         subjects::DIRECTORY => drop(fold::<Directory>(events)),
+        subjects::KEY_DIRECTORY => drop(fold::<KeyDirectory>(events)),
         subjects::SUBCLOUD_GROUP => drop(fold::<SubcloudGroup>(events)),
         other => panic!("no aggregate is called {other}"),
     }

@@ -2,6 +2,7 @@
 
 use dcm_domain::directory::{self, DirectoryEvent};
 use dcm_domain::group::{self, SubcloudGroupEvent};
+use dcm_domain::key_directory::{self, KeyDirectoryEvent};
 use dcm_domain::subcloud::{self, SubcloudEvent};
 use serde_json::Value;
 
@@ -43,6 +44,7 @@ impl EventType {
                 "Region name of the subcloud, stable across renames; everything outside [A-Za-z0-9_-] is percent-encoded.",
             )),
             subjects::DIRECTORY => None,
+            subjects::KEY_DIRECTORY => Some(("kind", "Kind of the entities it lists, such as `subcloud-group`.")),
             _ => Some(("uuid", "Uuid of the aggregate.")),
         }
     }
@@ -114,6 +116,20 @@ table! {
     }
     subjects::SUBCLOUD_GROUP, group::SubcloudGroupEvent {
         SubcloudGroupAdded 1,
+        SubcloudGroupImported 1,
+        SubcloudGroupUpdated 1,
+        SubcloudGroupDeleted 1,
+        SubcloudGroupAbandoned 1,
+    }
+    subjects::KEY_DIRECTORY, key_directory::KeyDirectoryEvent {
+        KeysReserved 1,
+        KeysConfirmed 1,
+        KeysReleased 1,
+        KeyChangeReserved 1,
+        KeyChangeConfirmed 1,
+        KeyChangeReleased 1,
+        ReferenceClosed 1,
+        ReferenceReopened 1,
     }
 }
 
@@ -164,7 +180,7 @@ mod tests {
                 Some(_) => "k",
                 None => "directory",
             };
-            let address = event.address().replace("{region}", "k").replace("{uuid}", "k");
+            let address = event.address().replace("{region}", "k").replace("{uuid}", "k").replace("{kind}", "k");
             assert_eq!(address, subjects::event(event.aggregate, key, event.name));
         }
     }
