@@ -17,6 +17,7 @@ mod history_property;
 mod hostile;
 mod kit;
 mod lost_runs;
+mod migrate;
 mod model;
 mod original_change;
 mod run_protocol;
