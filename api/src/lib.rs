@@ -6,6 +6,7 @@ mod deploy_files;
 mod documents;
 mod error_map;
 mod events;
+mod fields;
 pub mod freshness;
 mod history;
 pub mod openapi;
