@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Content, Ref, Response};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Content, Ref, RefOr, Response};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::transport::routing;
@@ -49,6 +50,28 @@ pub(crate) fn add_common_answers(document: &mut utoipa::openapi::OpenApi) {
         for operation in operations.into_iter().flatten() {
             add(operation, "4XX", "Not as asked; 406 if JSON is not taken, 413 if the body is too large");
             add(operation, "503", "It cannot be answered now");
+        }
+    }
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        operations.into_iter().flatten().for_each(add_error_forms);
+    }
+}
+
+/// An error is shown in the form that `Accept` asks for (access.md §9): where JSON is described, so are the others.
+fn add_error_forms(operation: &mut Operation) {
+    let error = Ref::from_schema_name("ErrorBody");
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        let json = match response.content.get("application/json") {
+            Some(RefOr::T(content)) => content.schema.as_ref(),
+            _ => None,
+        };
+        if json == Some(&RefOr::Ref(error.clone())) {
+            for form in ["text/html", "text/plain"] {
+                let text = ObjectBuilder::new().schema_type(Type::String).build();
+                response.content.insert(form.to_owned(), Content::new(Some(text)).into());
+            }
         }
     }
 }
