@@ -36,7 +36,7 @@ both_ways!(
     jb_008_sc_113_real_files_are_deployed_and_deleted,
     jb_007_sc_239_a_failed_phase_says_why_and_is_resumed,
     sc_125_228_234_phases_one_by_one,
-    sc_236_246_a_phase_that_hangs_is_aborted_and_resumed,
+    sc_246_a_phase_that_hangs_is_aborted_and_resumed,
 );
 
 async fn service(way: Way) -> Installation {
@@ -315,7 +315,7 @@ async fn hangs(dir: &Path, subcloud: &str) -> Vec<PlaybookProcess> {
     .await
 }
 
-async fn sc_236_246_a_phase_that_hangs_is_aborted_and_resumed(way: Way) {
+async fn sc_246_a_phase_that_hangs_is_aborted_and_resumed(way: Way) {
     let service = service(way).await;
     let http = service.http();
     let sites = one_per_phase(&json!({"hang": 3600}));

@@ -104,6 +104,62 @@ fn every_contract_case_that_a_test_names_exists() {
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
+/// The cases a test's name stands for: `sc_4` one, `sc_4_7` the range, `sc_4_7_9` these three.
+fn named_cases(numbers: &str) -> Vec<u32> {
+    let numbers: Vec<u32> = numbers.split('_').filter_map(|number| number.parse().ok()).collect();
+    match numbers[..] {
+        [first, last] => (first..=last).collect(),
+        _ => numbers,
+    }
+}
+
+/// The cases that are not tested, with their reasons: rows `| sc 25-28, 30 | reason |` of `docs/contract-exemptions.md`.
+fn exempted(prefix: &str) -> BTreeSet<u32> {
+    let list = std::fs::read_to_string(repository().join("docs/contract-exemptions.md")).unwrap();
+    let row = Regex::new(&format!(r"^\| {prefix} ([0-9, -]+) \| *([^|]*[a-z][^|]*) \|$")).unwrap();
+    let cells = list.lines().filter_map(|line| row.captures(line));
+    cells
+        .flat_map(|found| {
+            let cell = found[1].to_owned();
+            cell.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>()
+        })
+        .flat_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((&part, &part));
+            first.parse::<u32>().unwrap()..=last.parse().unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn every_case_of_the_contract_is_a_test_or_has_a_reason_not_to_be() {
+    let sources: Vec<_> = files().into_iter().filter(|(name, _)| name.ends_with(".rs")).collect();
+    let (mut missing, mut stale) = (Vec::new(), Vec::new());
+    for (prefix, contract) in CONTRACTS {
+        let text = std::fs::read_to_string(repository().join("docs/contract").join(contract)).unwrap();
+        let name = Regex::new(&format!(r"fn {prefix}_(\d+(?:_\d+)*)")).unwrap();
+        let tested: BTreeSet<u32> = sources
+            .iter()
+            .flat_map(|(_, source)| name.captures_iter(source).flat_map(|found| named_cases(&found[1])))
+            .collect();
+        let exempted = exempted(prefix);
+        let cases = case_numbers(&text);
+        missing.extend(
+            cases
+                .iter()
+                .filter(|case| !tested.contains(case) && !exempted.contains(case))
+                .map(|case| format!("{prefix}_{case}")),
+        );
+        stale.extend(
+            exempted
+                .iter()
+                .filter(|case| tested.contains(case) || !cases.contains(case))
+                .map(|case| format!("{prefix}_{case}")),
+        );
+    }
+    assert!(missing.is_empty(), "neither tested nor exempted: {missing:?}");
+    assert!(stale.is_empty(), "exempted, but tested or no case at all: {stale:?}");
+}
+
 #[test]
 fn case_numbers_are_read_from_the_test_case_tables_alone() {
     let contract = "| 1 | not a case |\n## 9. Black-box test cases\n### A\n| # | x |\n|---|---|\n| 2 | x |\n\

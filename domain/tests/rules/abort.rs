@@ -8,7 +8,7 @@ use crate::run_samples::*;
 use crate::samples::*;
 
 #[test]
-fn sc_236_246_each_running_phase_can_be_aborted() {
+fn sc_246_each_running_phase_can_be_aborted() {
     for (phase, running_status, aborting_status, aborted, ..) in ABORTABLE {
         running(&[phase, Phase::Complete], running_status)
             .when(AbortDeployment)
