@@ -7,6 +7,7 @@ pub mod directory;
 pub mod group;
 pub mod key_directory;
 pub mod reservation;
+pub mod strategy;
 pub mod subcloud;
 pub mod validate;
 pub mod value;

@@ -12,4 +12,5 @@ pub use name::{InvalidName, Name, Region};
 pub use network::{AddressRange, InvalidSubnet, Subnet, canonical_ip};
 pub use secret::{NotUtf8, Secret, SecretRef};
 pub use time::Timestamp;
+pub(crate) use words::words;
 pub use words::{Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Phase, SyncStatus};
