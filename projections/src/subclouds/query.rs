@@ -161,6 +161,19 @@ impl Subclouds {
         rows.iter().map(row).collect()
     }
 
+    /// The members of a group that are not deleted, by id.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn in_group(&self, group_id: i64) -> Result<Vec<SubcloudRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text =
+            format!("select state from subcloud_v{active} where group_id = $1 and deleted = 0 order by id");
+        let rows = sqlx::query(sql(text)).bind(group_id).fetch_all(&mut *tx).await?;
+        rows.iter().map(row).collect()
+    }
+
     async fn one(
         &self,
         condition: &str,

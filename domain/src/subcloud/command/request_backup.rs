@@ -6,8 +6,7 @@ use uuid::Uuid;
 use super::existing;
 use crate::aggregate::{Command, Facts};
 use crate::subcloud::{
-    BackupRunRequested, BackupStatusChanged, BackupTask, ChecksSkipped, Rejection, SkippedCheck, Subcloud,
-    SubcloudEvent,
+    BackupRunRequested, BackupStatusChanged, BackupTask, Rejection, Subcloud, SubcloudEvent,
 };
 use crate::value::{Availability, BackupStatus, DeployStatus, ManagementState};
 
@@ -18,8 +17,6 @@ pub struct RequestBackup {
     pub run_id: Uuid,
     /// What to do.
     pub task: BackupTask,
-    /// Checks of the request that nothing could answer.
-    pub skipped: Vec<SkippedCheck>,
 }
 
 impl Command<Subcloud> for RequestBackup {
@@ -29,12 +26,10 @@ impl Command<Subcloud> for RequestBackup {
     fn decide(&self, state: Option<&Subcloud>, _: &Facts) -> Result<Vec<SubcloudEvent>, Rejection> {
         let state = existing(state)?;
         check_backup(state)?;
-        let skipped =
-            (!self.skipped.is_empty()).then(|| ChecksSkipped { checks: self.skipped.clone() }.into());
         let requested = BackupRunRequested { run_id: self.run_id, task: self.task.clone() }.into();
         let to = BackupStatus::Initial;
         let changed = BackupStatusChanged { from: state.backup, to, stored_at: None }.into();
-        Ok(skipped.into_iter().chain([requested, changed]).collect())
+        Ok(vec![requested, changed])
     }
 }
 
