@@ -7,7 +7,9 @@
 mod bootstrap;
 mod fields;
 mod group;
+mod health;
 mod install;
+mod json_text;
 mod kubernetes;
 mod masking;
 mod network;
@@ -22,9 +24,11 @@ mod samples;
 
 pub use bootstrap::{bootstrap_keys, normalise};
 pub use group::{DEFAULT_GROUP, group_id};
+pub use health::{has_affecting_alarms, is_healthy};
 pub use install::install_values;
+pub use json_text::json_text;
 pub use kubernetes::kubernetes;
-pub use masking::{HIDDEN, INSTALL_VALUES, PAYLOAD, masked, without_secrets};
+pub use masking::{HIDDEN, INSTALL_VALUES, PAYLOAD, is_secret_key, masked, without_secrets};
 pub use network::{Addresses, Controller, network};
 pub use password::base64_password;
 pub use rehome::{rehome_payload, secondary_payload};
