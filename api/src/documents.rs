@@ -98,6 +98,14 @@ impl<'a> Documents<'a> {
         self.keep("deploy_config", text, Value::String(HIDDEN.to_owned())).await
     }
 
+    /// Keeps further values of a backup or restore playbook; nothing of them is shown.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    pub async fn playbook_values(&mut self, purpose: &str, values: Map) -> Result<Document, DocumentError> {
+        self.mapping(purpose, values, &[]).await
+    }
+
     /// The stored mapping behind `document`.
     ///
     /// # Errors
@@ -119,7 +127,8 @@ impl<'a> Documents<'a> {
     ) -> Result<Done<Subcloud>, ApiError> {
         match &outcome {
             Ok(done) => {
-                let used = done.loaded.state.as_deref().map(references).unwrap_or_default();
+                let state = done.loaded.state.as_deref();
+                let used: Vec<_> = state.into_iter().flat_map(Subcloud::secrets).collect();
                 self.remove(|entry| !used.contains(&entry)).await;
             }
             Err(FleetError::Unavailable(_)) => {}
@@ -169,17 +178,4 @@ impl<'a> Documents<'a> {
         self.written.push(entry);
         Ok(entry)
     }
-}
-
-/// Every vault entry a subcloud's state refers to.
-fn references(state: &Subcloud) -> Vec<SecretRef> {
-    let run = state.run.as_ref().map(|run| &run.inputs);
-    let documents = [&state.install, &state.bootstrap, &state.deploy_config, &state.rehome];
-    documents
-        .into_iter()
-        .flatten()
-        .chain(run.and_then(|inputs| inputs.rehome.as_ref()))
-        .map(|document| document.secret)
-        .chain(run.and_then(|inputs| inputs.sysadmin_password))
-        .collect()
 }

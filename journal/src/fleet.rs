@@ -3,23 +3,29 @@
 //! A name is reserved in the directory, then the subcloud's own stream is written, then the directory is told. Each
 //! step can be made again; what a crash leaves half-way is settled by [`Fleet::settle`].
 
+mod groups;
+mod network;
+
 use std::sync::Arc;
 
 use dcm_domain::aggregate::Command;
 use dcm_domain::directory::{
     ChangeSubnet, ConfirmEntry, ConfirmName, Directory, Entry, MoveToGroup, Rejection as DirectoryRejection,
-    ReleaseEntry, ReleaseName, ReserveEntry, ReserveName,
+    ReleaseEntry, ReleaseGroupMove, ReleaseName, ReserveEntry, ReserveName,
 };
-use dcm_domain::subcloud::command::{AbandonCreation, AddSubcloud, DeleteSubcloud, RenameSubcloud};
+use dcm_domain::subcloud::command::{AbandonCreation, DeleteSubcloud, RenameSubcloud};
 use dcm_domain::subcloud::{CreationAbandoned, Rejection, Subcloud, SubcloudEvent};
-use dcm_domain::value::{Name, Region, Subnet, Timestamp};
+use dcm_domain::value::{DeployStatus, Name, Region, Subnet, Timestamp};
 use dcm_schemas::StreamId;
 use dcm_schemas::stream::InvalidStreamId;
 use uuid::Uuid;
 
+pub use network::NetworkMove;
+
 use crate::collections::Collections;
 use crate::repository::{CommandError, Done, Loaded, Meta, Repository, Unavailable};
 use crate::store::Journal;
+use crate::strategy::Strategies;
 
 /// A reservation older than this that was never confirmed belongs to a creation that died, in microseconds.
 const STALE_AFTER: i64 = 60_000_000;
@@ -92,6 +98,7 @@ pub struct Fleet {
     subclouds: Repository<Subcloud>,
     directory: Repository<Directory>,
     collections: Collections,
+    strategies: Strategies,
     directory_stream: StreamId,
 }
 
@@ -105,6 +112,7 @@ impl Fleet {
             subclouds: Repository::new(Arc::clone(journal)),
             directory: Repository::new(Arc::clone(journal)),
             collections: Collections::new(journal)?,
+            strategies: Strategies::new(journal)?,
             directory_stream: Directory::STREAM.parse()?,
         })
     }
@@ -120,6 +128,11 @@ impl Fleet {
     /// Groups and the other small kinds.
     pub const fn collections(&self) -> &Collections {
         &self.collections
+    }
+
+    /// The update strategy.
+    pub const fn strategies(&self) -> &Strategies {
+        &self.strategies
     }
 
     /// Finds a subcloud; the directory is brought up to date before the answer is "none".
@@ -191,23 +204,37 @@ impl Fleet {
     }
 
     async fn follow(&self, entity: Uuid, event: &SubcloudEvent, meta: &Meta) -> Result<(), FleetError> {
-        if let SubcloudEvent::GroupMoved(moved) = event {
-            let command = MoveToGroup { entity, group_id: moved.to };
-            self.tell(&command, "move-to-group", meta).await?;
+        match event {
+            SubcloudEvent::GroupMoved(moved) => {
+                let command = MoveToGroup { entity, group_id: moved.to };
+                self.tell(&command, "move-to-group", meta).await
+            }
+            SubcloudEvent::NetworkUpdated(updated) => {
+                self.confirm_subnet(entity, &updated.network.subnet, meta).await
+            }
+            SubcloudEvent::DeployStatusChanged(changed)
+                if changed.to == DeployStatus::NetworkReconfigurationFailed =>
+            {
+                self.release_subnet(entity, meta).await
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Adds a subcloud: reserves what must be unique, then starts the stream that `build` makes of the id handed out.
+    /// Adds a subcloud: reserves what must be unique, then starts the stream with the command (an [`AddSubcloud`](dcm_domain::subcloud::command::AddSubcloud)) that
+    /// `build` makes of the id handed out.
     ///
     /// # Errors
     /// [`FleetError`]; a refused reservation leaves nothing behind.
-    pub async fn add(
+    pub async fn add<C>(
         &self,
         claim: Claim,
         meta: &Meta,
-        build: impl FnOnce(i64) -> AddSubcloud + Send,
-    ) -> Result<Done<Subcloud>, FleetError> {
+        build: impl FnOnce(i64) -> C + Send,
+    ) -> Result<Done<Subcloud>, FleetError>
+    where
+        C: Command<Subcloud, Rejection = Rejection>,
+    {
         let Claim { entity, name, region, subnet, group_id } = claim;
         let reserve = ReserveEntry { entity, name, region, subnet, group_id };
         let reserved = self.directory.run(&self.directory_stream, &reserve, &meta.step("reserve")).await?;
@@ -277,11 +304,13 @@ impl Fleet {
         let directory = self.directory().await?;
         let mut settled = 0;
         for (entity, entry) in directory.unsettled() {
-            if now.micros().saturating_sub(entry.reserved_at.micros()) >= STALE_AFTER {
+            let stale = now.micros().saturating_sub(entry.reserved_at.micros()) >= STALE_AFTER;
+            if stale && !self.waits_for_run(entity, entry).await? {
                 self.settle_entry(entity, entry, meta).await?;
                 settled += 1;
             }
         }
+        settled += self.settle_groups(&directory, now, meta).await?;
         Ok(settled + self.collections.settle(now, meta).await?)
     }
 
@@ -319,8 +348,16 @@ impl Fleet {
         if entry.group_id != subcloud.group_id {
             self.tell(&MoveToGroup { entity, group_id: subcloud.group_id }, "move-to-group", meta).await?;
         }
+        let to_join = network::target(subcloud).and_then(|task| task.group_id);
+        let came_to_nothing = |next: &i64| *next != subcloud.group_id && Some(*next) != to_join;
+        if let Some(group_id) = entry.next_group.filter(came_to_nothing) {
+            self.tell(&ReleaseGroupMove { entity, group_id }, "release-group", meta).await?;
+        }
+        self.settle_subnet(entity, entry, subcloud, meta).await?;
         match Subnet::parse(&subcloud.network.subnet) {
-            Ok(subnet) if subnet != entry.subnet => self.change_subnet(entity, subnet, meta).await,
+            Ok(subnet) if Some(&subnet) != entry.subnet.as_ref() => {
+                self.change_subnet(entity, subnet, meta).await
+            }
             _ => Ok(()),
         }
     }

@@ -14,6 +14,17 @@ pub const DIRECTORY: &str = "directory";
 pub const KEY_DIRECTORY: &str = "key-directory";
 /// Aggregate token of subcloud groups; their key is the uuid.
 pub const SUBCLOUD_GROUP: &str = "subcloud-group";
+/// Aggregate token of the update options; their key is themselves.
+pub const SW_UPDATE_OPTIONS: &str = "sw-update-options";
+/// Aggregate token of audits that were asked for; their key is themselves.
+pub const AUDIT_TRIGGERS: &str = "audit-triggers";
+/// Aggregate token of the update strategy; its key is itself.
+pub const SW_UPDATE_STRATEGY: &str = "sw-update-strategy";
+/// Aggregate token of the record of a take-over; its key is the uuid.
+pub const TAKE_OVER: &str = "take-over";
+
+/// Aggregate token of the deploy files of a release; their key is a uuid that follows from the release.
+pub const DEPLOY_FILES: &str = "deploy-files";
 
 /// Everything outside `[A-Za-z0-9_-]`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');

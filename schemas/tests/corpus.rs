@@ -7,10 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dcm_domain::aggregate::Aggregate;
+use dcm_domain::audit::{AuditTriggerEvent, AuditTriggers};
+use dcm_domain::deploy_files::{DeployFiles, DeployFilesEvent};
 use dcm_domain::directory::{Directory, DirectoryEvent};
 use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent};
 use dcm_domain::key_directory::{KeyDirectory, KeyDirectoryEvent};
+use dcm_domain::options::{SwUpdateOptions, SwUpdateOptionsEvent};
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_domain::takeover::{TakeOver, TakeOverEvent};
 use dcm_schemas::{Envelope, documents, registry, subjects};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -48,8 +52,12 @@ fn decode(envelope: &Envelope) {
     match subjects::aggregate(&envelope.stream) {
         subjects::SUBCLOUD => drop(registry::decode::<SubcloudEvent>(envelope).unwrap()),
         subjects::DIRECTORY => drop(registry::decode::<DirectoryEvent>(envelope).unwrap()),
+        subjects::SW_UPDATE_OPTIONS => drop(registry::decode::<SwUpdateOptionsEvent>(envelope).unwrap()),
+        subjects::AUDIT_TRIGGERS => _ = registry::decode::<AuditTriggerEvent>(envelope).unwrap(),
         subjects::KEY_DIRECTORY => drop(registry::decode::<KeyDirectoryEvent>(envelope).unwrap()),
+        subjects::DEPLOY_FILES => drop(registry::decode::<DeployFilesEvent>(envelope).unwrap()),
         subjects::SUBCLOUD_GROUP => drop(registry::decode::<SubcloudGroupEvent>(envelope).unwrap()),
+        subjects::TAKE_OVER => drop(registry::decode::<TakeOverEvent>(envelope).unwrap()),
         other => panic!("no aggregate is called {other}"),
     }
 }
@@ -69,8 +77,12 @@ fn fold_any(events: &[Envelope]) {
             assert_eq!(subcloud.revision, events.len() as u64 - 1);
         }
         subjects::DIRECTORY => drop(fold::<Directory>(events)),
+        subjects::SW_UPDATE_OPTIONS => drop(fold::<SwUpdateOptions>(events)),
+        subjects::AUDIT_TRIGGERS => _ = fold::<AuditTriggers>(events),
         subjects::KEY_DIRECTORY => drop(fold::<KeyDirectory>(events)),
+        subjects::DEPLOY_FILES => drop(fold::<DeployFiles>(events)),
         subjects::SUBCLOUD_GROUP => drop(fold::<SubcloudGroup>(events)),
+        subjects::TAKE_OVER => drop(fold::<TakeOver>(events)),
         other => panic!("no aggregate is called {other}"),
     }
 }

@@ -110,7 +110,8 @@ impl Housekeeping {
     async fn correct_drift(&mut self, directory: &Directory) -> Result<usize, NotSettled> {
         let parted = |(entity, entry): &(Uuid, &Entry)| {
             self.places.get(entity).is_some_and(|(group_id, subnet)| {
-                *group_id != entry.group_id || subnet.as_ref().is_some_and(|subnet| *subnet != entry.subnet)
+                *group_id != entry.group_id
+                    || subnet.as_ref().is_some_and(|subnet| Some(subnet) != entry.subnet.as_ref())
             })
         };
         let drifting: HashMap<Uuid, Entry> =

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{parts, subcloud};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::deploy_files::DeployFiles;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::forms::PhaseForm;
 use crate::subclouds::payload::{Payload, deploy_config};
 use crate::subclouds::reference::Place;
@@ -38,7 +38,7 @@ use crate::written;
     ))]
 pub async fn resume(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::PhasedSubcloudDeployModify>,
     Path(reference): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -58,7 +58,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
     let phases = phases(
         DeployVerb::Resume,
         state.deploy,
-        has("install_values") || state.install.is_some(),
+        has("install_values") || state.has_install_values(),
         has("deploy_config") || state.deploy_config.is_some(),
     )?;
     let left = |phase| phases.contains(&phase);

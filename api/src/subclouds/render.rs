@@ -1,10 +1,10 @@
 //! SUBCLOUD and what each answer adds to it (subclouds.md §3.2, §3.3). The structs are also its description.
 
-use dcm_domain::subcloud::{Document, Subcloud};
+use dcm_domain::subcloud::{Document, NullColumn, Subcloud};
 use dcm_domain::value::{SyncStatus, Timestamp};
 use dcm_projections::SubcloudRow;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::advice::with_advice;
@@ -65,8 +65,8 @@ pub struct SubcloudBody {
     #[schema(required)]
     pub location: Option<String>,
     /// Release it runs, or is deployed with.
-    #[schema(example = "22.12")]
-    pub software_version: String,
+    #[schema(required, example = "22.12")]
+    pub software_version: Option<String>,
     /// `managed` or `unmanaged`.
     #[schema(example = "unmanaged")]
     pub management_state: &'static str,
@@ -89,22 +89,22 @@ pub struct SubcloudBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region_name: Option<String>,
     /// Management or admin subnet.
-    #[schema(example = "192.168.101.0/24")]
-    pub management_subnet: String,
+    #[schema(required, example = "192.168.101.0/24")]
+    pub management_subnet: Option<String>,
     /// First address of its pool.
-    #[schema(example = "192.168.101.2")]
-    pub management_start_ip: String,
+    #[schema(required, example = "192.168.101.2")]
+    pub management_start_ip: Option<String>,
     /// Last address of its pool.
-    #[schema(example = "192.168.101.50")]
-    pub management_end_ip: String,
+    #[schema(required, example = "192.168.101.50")]
+    pub management_end_ip: Option<String>,
     /// Its gateway.
-    #[schema(example = "192.168.101.1")]
-    pub management_gateway_ip: String,
+    #[schema(required, example = "192.168.101.1")]
+    pub management_gateway_ip: Option<String>,
     /// Whether OpenStack was reported installed.
     pub openstack_installed: bool,
     /// Gateway on the controller's side.
-    #[schema(example = "192.168.204.101")]
-    pub systemcontroller_gateway_ip: String,
+    #[schema(required, example = "192.168.204.101")]
+    pub systemcontroller_gateway_ip: Option<String>,
     /// Install values as JSON text, passwords as `***`.
     #[serde(rename = "data_install")]
     #[schema(required)]
@@ -114,15 +114,15 @@ pub struct SubcloudBody {
     #[schema(required)]
     pub data_upgrade: Option<String>,
     /// When it was added, in UTC.
-    #[schema(example = "2023-11-06 14:28:04.123456")]
-    pub created_at: String,
+    #[schema(required, example = "2023-11-06 14:28:04.123456")]
+    pub created_at: Option<String>,
     /// When it last changed, in UTC.
     #[schema(required)]
     pub updated_at: Option<String>,
     /// Group it belongs to.
     #[serde(rename = "group_id")]
-    #[schema(example = 1)]
-    pub group_id: i64,
+    #[schema(required, example = 1)]
+    pub group_id: Option<i64>,
     /// Peer group it belongs to.
     #[serde(rename = "peer_group_id")]
     #[schema(required)]
@@ -167,6 +167,13 @@ pub struct SubcloudList {
     pub subclouds: Vec<ListedSubcloud>,
 }
 
+/// The subclouds of a group or peer group, by id.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MemberList {
+    /// The entries.
+    pub subclouds: Vec<SubcloudBody>,
+}
+
 /// One subcloud, shown.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ShownSubcloud {
@@ -200,6 +207,11 @@ pub fn subcloud(subcloud: &Subcloud, times: Times, form: TimeForm) -> Map<String
         // A struct with text keys is always an object.
         _ => Map::new(),
     }
+}
+
+/// SUBCLOUD as an entry of [`MemberList`] (fleet.md §1.1).
+pub fn member(row: &SubcloudRow) -> SubcloudBody {
+    body(&row.subcloud, row.into(), TimeForm::Blank)
 }
 
 /// One entry of the list, as JSON.
@@ -262,12 +274,14 @@ fn advised(subcloud: &Subcloud, times: Times) -> SubcloudBody {
 }
 
 fn body(subcloud: &Subcloud, times: Times, form: TimeForm) -> SubcloudBody {
+    let null = |column| subcloud.nulls.contains(&column);
+    let text = |column, value| subcloud.unless_null(column, value).map(str::to_owned);
     SubcloudBody {
         id: subcloud.id,
         name: subcloud.name.to_string(),
         description: subcloud.description.clone(),
         location: subcloud.location.clone(),
-        software_version: subcloud.software_version.clone(),
+        software_version: text(NullColumn::SoftwareVersion, &subcloud.software_version),
         management_state: subcloud.management.as_str(),
         availability_status: subcloud.availability.as_str(),
         deploy_status: subcloud.deploy.as_str(),
@@ -275,25 +289,23 @@ fn body(subcloud: &Subcloud, times: Times, form: TimeForm) -> SubcloudBody {
         backup_datetime: subcloud.backup_datetime.map(|at| form.show(at)),
         error_description: subcloud.error_description.clone(),
         region_name: Some(subcloud.region.to_string()),
-        management_subnet: subcloud.network.subnet.clone(),
-        management_start_ip: subcloud.network.start_ip.clone(),
-        management_end_ip: subcloud.network.end_ip.clone(),
-        management_gateway_ip: subcloud.network.gateway_ip.clone(),
+        management_subnet: text(NullColumn::ManagementSubnet, &subcloud.network.subnet),
+        management_start_ip: text(NullColumn::ManagementStartIp, &subcloud.network.start_ip),
+        management_end_ip: text(NullColumn::ManagementEndIp, &subcloud.network.end_ip),
+        management_gateway_ip: text(NullColumn::ManagementGatewayIp, &subcloud.network.gateway_ip),
         openstack_installed: subcloud.openstack_installed,
-        systemcontroller_gateway_ip: subcloud.systemcontroller_gateway_ip.clone(),
-        data_install: subcloud.install.as_ref().map(|document| document.shown.to_string()),
-        data_upgrade: subcloud.data_upgrade.as_ref().map(Value::to_string),
-        created_at: form.show(times.created_at),
+        systemcontroller_gateway_ip: text(
+            NullColumn::SystemcontrollerGatewayIp,
+            &subcloud.systemcontroller_gateway_ip,
+        ),
+        data_install: subcloud.install.as_ref().and_then(Document::shown_text),
+        data_upgrade: subcloud.data_upgrade.as_ref().and_then(Document::shown_text),
+        created_at: (!null(NullColumn::CreatedAt)).then(|| form.show(times.created_at)),
         updated_at: times.updated_at.map(|at| form.show(at)),
-        group_id: subcloud.group_id,
+        group_id: (subcloud.group_id != 0 || !null(NullColumn::GroupId)).then_some(subcloud.group_id),
         peer_group_id: subcloud.peer_group_id,
-        rehome_data: subcloud.rehome.as_ref().map(rehome_data),
+        rehome_data: subcloud.rehome.as_ref().and_then(Document::shown_rehome_text),
     }
-}
-
-/// The document of rehome data is the saved payload itself; the contract shows it one level down (subclouds.md §9.4).
-fn rehome_data(document: &Document) -> String {
-    json!({"saved_payload": document.shown}).to_string()
 }
 
 fn json_of(value: &impl Serialize) -> Vec<u8> {

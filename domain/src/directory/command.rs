@@ -4,8 +4,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Directory, DirectoryEvent, Entry, EntryConfirmed, EntryReleased, EntryReserved, GroupMembershipChanged,
-    NameConfirmed, NameReleased, NameReserved, SubnetChanged,
+    Directory, DirectoryEvent, Entry, EntryConfirmed, EntryReleased, EntryReserved, NameConfirmed,
+    NameReleased, NameReserved, SubnetChanged,
 };
 use crate::aggregate::{Command, Facts};
 use crate::value::{Name, Region, Subnet};
@@ -34,6 +34,18 @@ pub enum Rejection {
     /// subclouds.md V4; decisions.md, "Address overlaps".
     #[error("management_subnet invalid: Subnet overlaps with another configured subnet")]
     SubnetOverlaps,
+    /// The group is being deleted, or is.
+    #[error("Invalid group")]
+    GroupClosed,
+    /// Subclouds belong to the group, or are on their way into it.
+    #[error("Subcloud Group not empty")]
+    GroupNotEmpty,
+    /// The subcloud is being moved to another group by another request; trying again is safe.
+    #[error("Subcloud is being moved to another group")]
+    MoveUnderWay,
+    /// The subcloud is being moved to another subnet; only once that is settled can it be moved again.
+    #[error("Subcloud network is being reconfigured: deployment in progress")]
+    SubnetChangeUnderWay,
     /// The subcloud is not in the directory.
     #[error("Subcloud not found")]
     Unknown,
@@ -73,6 +85,7 @@ impl Command<Directory> for ReserveEntry {
         if directory.overlapping(&self.subnet, None).is_some() {
             return Err(Rejection::SubnetOverlaps);
         }
+        check_open(directory, self.group_id)?;
         let Self { entity, name, region, subnet, group_id } = self.clone();
         let id = directory.next_id();
         Ok(vec![EntryReserved { entity, id, name, region, subnet, group_id, at: facts.now }.into()])
@@ -203,7 +216,7 @@ impl Command<Directory> for ChangeSubnet {
     const NAME: &'static str = "ChangeSubnet";
 
     fn decide(&self, state: Option<&Directory>, _: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
-        if known(state, self.entity)?.subnet == self.subnet {
+        if known(state, self.entity)?.subnet.as_ref() == Some(&self.subnet) {
             return Ok(Vec::new());
         }
         if state.is_some_and(|directory| directory.overlapping(&self.subnet, Some(self.entity)).is_some()) {
@@ -213,27 +226,13 @@ impl Command<Directory> for ChangeSubnet {
     }
 }
 
-/// Moves the subcloud to another group.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct MoveToGroup {
-    /// Uuid of the subcloud.
-    pub entity: Uuid,
-    /// The group, which exists.
-    pub group_id: i64,
-}
-
-impl Command<Directory> for MoveToGroup {
-    type Rejection = Rejection;
-    const NAME: &'static str = "MoveToGroup";
-
-    fn decide(&self, state: Option<&Directory>, _: &Facts) -> Result<Vec<DirectoryEvent>, Rejection> {
-        match known(state, self.entity)?.group_id == self.group_id {
-            true => Ok(Vec::new()),
-            false => Ok(vec![GroupMembershipChanged { entity: self.entity, group_id: self.group_id }.into()]),
-        }
+pub(super) fn check_open(directory: &Directory, group_id: i64) -> Result<(), Rejection> {
+    match directory.group_closed_at(group_id) {
+        None => Ok(()),
+        Some(_) => Err(Rejection::GroupClosed),
     }
 }
 
-fn known(state: Option<&Directory>, entity: Uuid) -> Result<&Entry, Rejection> {
+pub(super) fn known(state: Option<&Directory>, entity: Uuid) -> Result<&Entry, Rejection> {
     state.and_then(|directory| directory.entry(entity)).ok_or(Rejection::Unknown)
 }

@@ -18,7 +18,14 @@ pub enum DirectoryEvent {
     NameConfirmed(NameConfirmed),
     NameReleased(NameReleased),
     SubnetChanged(SubnetChanged),
+    SubnetReserved(SubnetReserved),
+    SubnetReleased(SubnetReleased),
     GroupMembershipChanged(GroupMembershipChanged),
+    GroupMoveReserved(GroupMoveReserved),
+    GroupMoveReleased(GroupMoveReleased),
+    GroupClosed(GroupClosed),
+    GroupReopened(GroupReopened),
+    EntryImported(EntryImported),
 }
 
 macro_rules! event {
@@ -103,11 +110,84 @@ event!(
     }
 );
 event!(
+    /// A second subnet was reserved, for a network reconfiguration: until it is settled the subcloud holds both.
+    SubnetReserved {
+        /// Uuid of the subcloud.
+        entity: Uuid,
+        /// The subnet to be; overlaps no other subcloud's.
+        subnet: Subnet,
+        /// When it was reserved: one without a run for it is stale some time later.
+        at: Timestamp,
+    }
+);
+event!(
+    /// The network reconfiguration came to nothing: the second subnet is free again.
+    SubnetReleased {
+        /// Uuid of the subcloud.
+        entity: Uuid,
+    }
+);
+event!(
     /// The subcloud moved to another group.
     GroupMembershipChanged {
         /// Uuid of the subcloud.
         entity: Uuid,
         /// The group it is in now.
         group_id: i64,
+    }
+);
+event!(
+    /// A place in another group was reserved, for a move: until it is settled the subcloud counts for both.
+    GroupMoveReserved {
+        /// Uuid of the subcloud.
+        entity: Uuid,
+        /// The group to be.
+        group_id: i64,
+        /// When it was reserved: one that is not settled in time is stale.
+        at: Timestamp,
+    }
+);
+event!(
+    /// The move came to nothing.
+    GroupMoveReleased {
+        /// Uuid of the subcloud.
+        entity: Uuid,
+    }
+);
+event!(
+    /// No subcloud may join a group any more: it is about to be deleted, or is.
+    GroupClosed {
+        /// The group.
+        group_id: i64,
+        /// When it was closed: a deletion that is not done in time is stale.
+        at: Timestamp,
+    }
+);
+event!(
+    /// Subclouds may join again: the group was not deleted.
+    GroupReopened {
+        /// The group.
+        group_id: i64,
+    }
+);
+event!(
+    /// A subcloud was taken over from an existing installation with what it held there: region and subnet may be held
+    /// by another too, and whoever came first is found by them (decisions.md, "Import").
+    EntryImported {
+        /// Uuid of the subcloud, and of its stream, which has begun.
+        entity: Uuid,
+        /// Its id there; never used again.
+        id: i64,
+        /// Its name.
+        name: Name,
+        /// Its region.
+        region: Region,
+        /// Management or admin subnet, if there was a readable one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subnet: Option<Subnet>,
+        /// Its group, whether there is one of that id or not.
+        group_id: i64,
+        /// When it was taken over.
+        at: Timestamp,
     }
 );

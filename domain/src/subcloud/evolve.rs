@@ -1,11 +1,13 @@
 //! Folding: the state of a subcloud after each event.
 
+use std::collections::BTreeSet;
+
 use super::{
     BackupRun, CreationAbandoned, DeployStatusChanged, ImportedSubcloud, ImportedTimes, ManagementNetwork,
     NO_ERROR, PhaseStatuses, Run, Subcloud, SubcloudAdded, SubcloudEvent, Task,
 };
 use crate::aggregate::{Aggregate, Unfoldable};
-use crate::value::{Availability, DeployStatus, Endpoint, ManagementState, SyncStatus};
+use crate::value::{Availability, DeployStatus, Endpoint, ManagementState, Phase, SyncStatus};
 
 impl Aggregate for Subcloud {
     type Event = SubcloudEvent;
@@ -69,6 +71,8 @@ impl Subcloud {
             first_identity_sync_complete: false,
             alarms: None,
             imported: None,
+            nulls: BTreeSet::new(),
+            alarm_row: None,
             status_revision: 0,
             deleted: false,
         }
@@ -108,6 +112,8 @@ impl Subcloud {
             first_identity_sync_complete: row.first_identity_sync_complete,
             alarms: row.alarms.clone(),
             imported: Some(ImportedTimes { created_at: row.created_at, updated_at: row.updated_at }),
+            nulls: row.nulls.clone(),
+            alarm_row: row.alarm_row.clone(),
             status_revision: 0,
             deleted: false,
         }
@@ -193,6 +199,9 @@ impl Subcloud {
                 self.backup_datetime = changed.stored_at.or(self.backup_datetime);
             }
             E::DeployRunRequested(requested) => {
+                if requested.phases.contains(&Phase::Install) {
+                    self.begin_anew();
+                }
                 self.run = Some(Run {
                     id: requested.run_id,
                     phases: requested.phases.clone(),
@@ -235,11 +244,19 @@ impl Subcloud {
         self.status_revision = self.revision;
     }
 
+    /// What is to be installed is deployed from here, and its identities are to be synchronised again (subclouds.md
+    /// §6.5; jobs.md §1.3).
+    fn begin_anew(&mut self) {
+        self.initial_deployment = true;
+        self.first_identity_sync_complete = false;
+    }
+
     /// A run whose phase reached its end is at the next one.
     fn leave_phase(&mut self, changed: &DeployStatusChanged) {
         let Some(run) = self.run.as_mut().filter(|run| changed.run_id == Some(run.id)) else { return };
         if run.phases.first().is_some_and(|phase| PhaseStatuses::of(*phase).done == changed.to) {
-            run.phases.remove(0);
+            // A subcloud that was taken over was first deployed elsewhere (jobs.md §1.9).
+            self.initial_deployment &= run.phases.remove(0) != Phase::Rehome;
         }
     }
 

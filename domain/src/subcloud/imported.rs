@@ -1,10 +1,9 @@
 //! A subcloud as the database of an existing installation had it (database.md, `subclouds` and `subcloud_status`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{AlarmSummary, Document, ManagementNetwork};
 use crate::value::{
@@ -50,8 +49,8 @@ pub struct ImportedSubcloud {
     pub openstack_installed: bool,
     /// Install values.
     pub install: Option<Document>,
-    /// What an interrupted upgrade had stored, as shown.
-    pub data_upgrade: Option<Value>,
+    /// What an interrupted upgrade had stored.
+    pub data_upgrade: Option<Document>,
     /// Rehome data: the saved payload.
     pub rehome: Option<Document>,
     /// Bootstrap values, if the overrides were taken over.
@@ -70,8 +69,45 @@ pub struct ImportedSubcloud {
     pub first_identity_sync_complete: bool,
     /// Its alarm counts, if it had any.
     pub alarms: Option<AlarmSummary>,
+    /// The row its alarm counts stood in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_row: Option<AlarmRow>,
     /// When it was added there.
     pub created_at: Option<Timestamp>,
     /// When its row last changed there.
     pub updated_at: Option<Timestamp>,
+    /// Columns that were null there and have an empty value here; answers show null until the value changes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub nulls: BTreeSet<NullColumn>,
+}
+
+/// A row of `subcloud_alarms`: what the list of alarms shows of it beside the counts (fleet.md §11).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlarmRow {
+    /// Its id there: the list shows the newest row first.
+    pub id: i64,
+    /// Its uuid there.
+    pub uuid: Option<String>,
+}
+
+/// A column that has no null here, but may have one in an old row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NullColumn {
+    /// Release.
+    SoftwareVersion,
+    /// CIDR of the management network.
+    ManagementSubnet,
+    /// Gateway of the management network.
+    ManagementGatewayIp,
+    /// First address of the pool.
+    ManagementStartIp,
+    /// Last address of the pool.
+    ManagementEndIp,
+    /// Gateway on the controller's side.
+    SystemcontrollerGatewayIp,
+    /// Group, written as 0 here.
+    GroupId,
+    /// When it was added.
+    CreatedAt,
 }

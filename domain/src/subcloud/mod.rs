@@ -22,9 +22,9 @@ pub use event::{
     SubcloudDeleted, SubcloudDescribed, SubcloudEvent, SubcloudImported, SubcloudManaged, SubcloudRenamed,
     SubcloudUnmanaged, SyncStatusChanged, SyncStatusUnknown,
 };
-pub use imported::ImportedSubcloud;
+pub use imported::{AlarmRow, ImportedSubcloud, NullColumn};
 pub use phase::PhaseStatuses;
-pub use rejection::Rejection;
+pub use rejection::{PrestageObstacle, Rejection};
 pub use run::{DeployArtifacts, Run, RunInputs, RunOutcome, StepOutcome};
 pub use state::{ImportedTimes, ManagementNetwork, NO_ERROR, Subcloud};
 pub use task::{

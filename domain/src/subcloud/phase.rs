@@ -237,6 +237,12 @@ pub fn phases(
         .collect())
 }
 
+/// The phases of a deployment from the start, of a subcloud that is there already (jobs.md §1.3 `redeploy`).
+pub(super) fn redeploy_phases(has_deploy_config: bool) -> Vec<Phase> {
+    let last = if has_deploy_config { Phase::Configure } else { Phase::Complete };
+    vec![Phase::Install, Phase::Bootstrap, last]
+}
+
 /// The phases of a whole deployment (jobs.md §1.3 `add_subcloud`).
 pub fn add_phases(has_install_values: bool, has_deploy_config: bool) -> Vec<Phase> {
     let mut phases = vec![Phase::Create];

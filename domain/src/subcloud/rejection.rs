@@ -160,6 +160,38 @@ pub enum Rejection {
         "Only deploy phase left is deploy config. Required deploy_config file was not provided and there is none stored"
     )]
     OnlyConfigureLeft,
+    /// subclouds.md §6.4 step 10, §6.5, §6.6.
+    #[error("Cannot perform on {status} state subcloud")]
+    SecondaryState {
+        /// `secondary` or `secondary-failed`.
+        status: DeployStatus,
+    },
+    /// subclouds.md §6.5 step 4.
+    #[error("Cannot re-deploy an online and/or managed subcloud: {name}")]
+    NotRedeployable {
+        /// The subcloud.
+        name: String,
+    },
+    /// subclouds.md V11.
+    #[error("Failed to read data install from db")]
+    InstallValuesMissing,
+    /// subclouds.md §6.6 steps 9 to 12.
+    #[error("Prestage skipped '{name}': {obstacle}")]
+    NotPrestageable {
+        /// The subcloud.
+        name: String,
+        /// What is in the way.
+        obstacle: PrestageObstacle,
+    },
+    /// subclouds.md §6.4 step 12.
+    #[error("A subcloud must be unmanaged to perform network reconfiguration")]
+    ReconfigureManaged,
+    /// subclouds.md §6.4 step 15.
+    #[error("{field} already in use by the subcloud")]
+    AddressInUse {
+        /// The form field.
+        field: &'static str,
+    },
     /// subclouds.md §6.7.
     #[error("Subcloud deploy status is '{status}' and must be either {} to be migrated", list(.allowed))]
     NotMigratable {
@@ -220,6 +252,26 @@ pub enum Rejection {
     RunClaimed,
 }
 
+/// What of a subcloud's own state is in the way of a prestage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrestageObstacle {
+    /// It cannot be reached.
+    #[error("Subcloud is offline.")]
+    Offline,
+    /// It is not managed.
+    #[error("Subcloud is not managed.")]
+    Unmanaged,
+    /// It is being backed up.
+    #[error("Subcloud backup is in progress.")]
+    Backup,
+    /// Its deploy status is none of `complete`, `prestage-failed` and `prestage-complete`.
+    #[error(
+        "Prestage operation is only allowed while subcloud deploy status is one of: 'complete', 'prestage-failed', \
+         'prestage-complete'."
+    )]
+    DeployStatus,
+}
+
 impl Rejection {
     /// A stable word for programs and metrics.
     pub const fn code(&self) -> &'static str {
@@ -247,6 +299,12 @@ impl Rejection {
             Self::NotAbortable { .. } => "not-abortable",
             Self::NotInitialDeployment { .. } => "not-initial-deployment",
             Self::OnlyConfigureLeft => "only-configure-left",
+            Self::SecondaryState { .. } => "secondary-state",
+            Self::NotRedeployable { .. } => "not-redeployable",
+            Self::InstallValuesMissing => "install-values-missing",
+            Self::NotPrestageable { .. } => "not-prestageable",
+            Self::ReconfigureManaged => "reconfigure-managed",
+            Self::AddressInUse { .. } => "address-in-use",
             Self::NotMigratable { .. } => "not-migratable",
             Self::RehomeDataMissing { .. } => "rehome-data-missing",
             Self::RehomePayloadEmpty { .. } => "rehome-payload-empty",

@@ -1,14 +1,14 @@
 //! The state a subcloud's decisions are made on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{AlarmSummary, BackupRun, Document, Run};
+use super::{AlarmRow, AlarmSummary, BackupRun, Document, NullColumn, Run, Task};
 use crate::value::{
-    Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Name, Region, SyncStatus, Timestamp,
+    Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Name, Region, SecretRef, SyncStatus,
+    Timestamp,
 };
 
 /// The `error-description` of a subcloud without errors (subclouds.md §2.2).
@@ -77,9 +77,9 @@ pub struct Subcloud {
     /// Whether OpenStack was reported installed.
     #[serde(default)]
     pub openstack_installed: bool,
-    /// What an interrupted upgrade had stored before the subcloud was imported, as shown.
+    /// What an interrupted upgrade had stored before the subcloud was imported.
     #[serde(default)]
-    pub data_upgrade: Option<Value>,
+    pub data_upgrade: Option<Document>,
     /// Install values.
     pub install: Option<Document>,
     /// Bootstrap values.
@@ -111,6 +111,12 @@ pub struct Subcloud {
     /// The times of the row it was imported from; `None` if it was added here.
     #[serde(default)]
     pub imported: Option<ImportedTimes>,
+    /// Columns of that row that were null where there is no null here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub nulls: BTreeSet<NullColumn>,
+    /// The row its alarm counts came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_row: Option<AlarmRow>,
     /// Revision at which management or deploy status last changed: an older report is late (design, late reports).
     pub status_revision: u64,
     /// Whether it is gone; only history remains.
@@ -118,6 +124,37 @@ pub struct Subcloud {
 }
 
 impl Subcloud {
+    /// The text of `column`, which is `value`, or `None` if it is null since the row it was imported from was.
+    pub fn unless_null<'a>(&self, column: NullColumn, value: &'a str) -> Option<&'a str> {
+        (!value.is_empty() || !self.nulls.contains(&column)).then_some(value)
+    }
+
+    /// Whether install values were given that answers show (subclouds.md V11): values that only lay beside an imported
+    /// row are none.
+    pub fn has_install_values(&self) -> bool {
+        self.install.as_ref().is_some_and(|install| !install.shown.is_null())
+    }
+
+    /// Every document it keeps, those of runs left out.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        let kept = [&self.install, &self.data_upgrade, &self.bootstrap, &self.deploy_config, &self.rehome];
+        kept.into_iter().flatten()
+    }
+
+    /// Every vault entry it refers to, those of its runs included.
+    pub fn secrets(&self) -> impl Iterator<Item = SecretRef> {
+        let inputs = self.run.as_ref().map(|run| &run.inputs);
+        let backup = self.backup_run.as_ref().map(|run| &run.task);
+        let of_task = self.run.as_ref().and_then(|run| run.task.as_ref()).and_then(Task::document);
+        self.documents()
+            .chain(inputs.and_then(|inputs| inputs.rehome.as_ref()))
+            .chain(of_task)
+            .chain(backup.and_then(|task| task.backup_values.as_ref()))
+            .map(|document| document.secret)
+            .chain(inputs.and_then(|inputs| inputs.sysadmin_password))
+            .chain(backup.map(|task| task.sysadmin_password))
+    }
+
     /// The endpoints that are not `unknown`, leaving out `kept`: what a reset has to change.
     pub(super) fn known_endpoints(&self, kept: Option<Endpoint>) -> Vec<Endpoint> {
         self.endpoints

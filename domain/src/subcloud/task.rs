@@ -63,6 +63,17 @@ pub enum Task {
     Network(Box<NetworkTask>),
 }
 
+impl Task {
+    /// The document that came with it, if one did.
+    pub const fn document(&self) -> Option<&Document> {
+        match self {
+            Self::Prestage(_) => None,
+            Self::Restore(task) => task.restore_values.as_ref(),
+            Self::Network(task) => task.install.as_ref(),
+        }
+    }
+}
+
 /// What to prestage (subclouds.md §6.6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PrestageTask {

@@ -76,7 +76,7 @@ pub fn without_secrets(value: &Value) -> Value {
         Value::Object(members) => members
             .iter()
             .map(|(key, member)| {
-                (key.clone(), if is_secret(key) { hidden() } else { without_secrets(member) })
+                (key.clone(), if is_secret_key(key) { hidden() } else { without_secrets(member) })
             })
             .collect(),
         Value::Array(items) => items.iter().map(without_secrets).collect(),
@@ -86,10 +86,11 @@ pub fn without_secrets(value: &Value) -> Value {
 
 /// The value of one top-level `key` as it may be shown.
 pub(super) fn masked_field(key: &str, value: &Value, shown: &[&str]) -> Value {
-    if shown.contains(&key) && !is_secret(key) { without_secrets(value) } else { hidden() }
+    if shown.contains(&key) && !is_secret_key(key) { without_secrets(value) } else { hidden() }
 }
 
-fn is_secret(key: &str) -> bool {
+/// Whether what stands under `key` is never shown: its name contains `pass`, `secret` or `token` in any case.
+pub fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase();
     SECRET_WORDS.iter().any(|word| key.contains(word))
 }
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn no_list_shows_a_secret_key() {
         for key in INSTALL_VALUES.iter().chain(&PAYLOAD) {
-            assert!(!super::is_secret(key), "{key}");
+            assert!(!super::is_secret_key(key), "{key}");
         }
     }
 }

@@ -41,6 +41,15 @@ pub trait Vault: Send + Sync {
         secret: Secret,
     ) -> Result<SecretRef, VaultError>;
 
+    /// As [`Vault::put_as`] of each of `entries`; those before one that fails may be kept. One transaction where the store
+    /// has them, for the many of an import.
+    async fn put_all(&self, entries: Vec<NewEntry>) -> Result<(), VaultError> {
+        for entry in entries {
+            self.put_as(entry.id, entry.owner, entry.purpose, entry.secret).await?;
+        }
+        Ok(())
+    }
+
     /// The secret of that entry, which must belong to `owner`; else it is [`VaultError::NotFound`].
     async fn get(&self, entry: &SecretRef, owner: Uuid) -> Result<Secret, VaultError>;
 
@@ -78,6 +87,19 @@ pub trait Vault: Send + Sync {
 
     /// Removes the display name of an actor; `false` if there was none.
     async fn forget(&self, user_id: &str) -> Result<bool, VaultError>;
+}
+
+/// An entry to be written under an id that the caller chose.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub owner: Uuid,
+    /// What it is, in the clear.
+    pub purpose: &'static str,
+    /// The secret.
+    pub secret: Secret,
 }
 
 /// What can be shown about an entry.

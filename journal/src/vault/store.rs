@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::check::{keys_for, open_check, refuse_missing_keys};
 use super::key::{Keyring, Unopened};
-use super::{EntryInfo, OpenError, Vault, VaultError};
+use super::{EntryInfo, NewEntry, OpenError, Vault, VaultError};
 use crate::sql::{Db, SqlError, bounded, on_engine};
 
 /// Entries that one statement of [`Vault::reseal`] looks at.
@@ -75,6 +75,15 @@ struct Row {
     sealed: Vec<u8>,
 }
 
+/// An entry to be stored.
+struct SealedRow {
+    id: String,
+    owner: String,
+    purpose: &'static str,
+    sealed: Vec<u8>,
+    created_at: i64,
+}
+
 impl SqlVault {
     /// Opens store and keys, and proves that they belong together.
     pub(super) async fn open(url: &str, data_dir: &Path, key_file: Option<&Path>) -> Result<Self, OpenError> {
@@ -89,6 +98,17 @@ impl SqlVault {
         let digest = open_check(&db, &keys, &path).await?;
         refuse_missing_keys(&db, &keys, &path).await?;
         Ok(Self { db, keys, digest })
+    }
+
+    fn sealed(&self, entry: &NewEntry) -> Result<SealedRow, VaultError> {
+        let plain = entry.secret.expose().as_bytes();
+        Ok(SealedRow {
+            id: entry.id.to_string(),
+            owner: entry.owner.to_string(),
+            purpose: entry.purpose,
+            sealed: self.keys.seal(entry.id, entry.owner, plain).ok_or(VaultError::TooLarge)?,
+            created_at: Timestamp::from(chrono::Utc::now()).micros(),
+        })
     }
 
     async fn row(&self, id: Uuid) -> Result<Option<Row>, VaultError> {
@@ -214,6 +234,33 @@ impl Vault for SqlVault {
             // Deleted between the two statements: it was there, and now is not.
             None => Err(VaultError::NotFound(entry)),
         }
+    }
+
+    async fn put_all(&self, entries: Vec<NewEntry>) -> Result<(), VaultError> {
+        let rows = entries.iter().map(|entry| self.sealed(entry)).collect::<Result<Vec<_>, _>>()?;
+        let added = bounded(async {
+            on_engine!(&self.db, pool => {
+                let mut tx = pool.begin().await?;
+                let mut added = Vec::with_capacity(rows.len());
+                for row in &rows {
+                    let query = sqlx::query(ADD)
+                        .bind(&row.id)
+                        .bind(&row.owner)
+                        .bind(row.purpose)
+                        .bind(self.keys.newest())
+                        .bind(row.sealed.as_slice())
+                        .bind(row.created_at);
+                    added.push(query.execute(&mut *tx).await?.rows_affected() == 1);
+                }
+                tx.commit().await.map(|()| added)
+            })
+        });
+        let added = added.await.map_err(VaultError::Unavailable)?;
+        for (entry, _) in entries.into_iter().zip(added).filter(|(_, added)| !added) {
+            // It is there already: what it holds decides.
+            self.put_as(entry.id, entry.owner, entry.purpose, entry.secret).await?;
+        }
+        Ok(())
     }
 
     async fn get(&self, entry: &SecretRef, owner: Uuid) -> Result<Secret, VaultError> {

@@ -1,9 +1,14 @@
 //! Every event the program writes, with its current version and shape.
 
+use dcm_domain::deploy_files::{self, DeployFilesEvent};
+use dcm_domain::audit::{self, AuditTriggerEvent};
 use dcm_domain::directory::{self, DirectoryEvent};
 use dcm_domain::group::{self, SubcloudGroupEvent};
 use dcm_domain::key_directory::{self, KeyDirectoryEvent};
+use dcm_domain::strategy::{self, StrategyEvent};
+use dcm_domain::options::{self, SwUpdateOptionsEvent};
 use dcm_domain::subcloud::{self, SubcloudEvent};
+use dcm_domain::takeover::{self, TakeOverEvent};
 use serde_json::Value;
 
 use super::old;
@@ -43,7 +48,10 @@ impl EventType {
                 "region",
                 "Region name of the subcloud, stable across renames; everything outside [A-Za-z0-9_-] is percent-encoded.",
             )),
-            subjects::DIRECTORY => None,
+            subjects::DIRECTORY
+            | subjects::SW_UPDATE_STRATEGY
+            | subjects::SW_UPDATE_OPTIONS
+            | subjects::AUDIT_TRIGGERS => None,
             subjects::KEY_DIRECTORY => Some(("kind", "Kind of the entities it lists, such as `subcloud-group`.")),
             _ => Some(("uuid", "Uuid of the aggregate.")),
         }
@@ -106,13 +114,20 @@ table! {
     }
     subjects::DIRECTORY, directory::DirectoryEvent {
         EntryReserved 1,
+        EntryImported 1,
         EntryConfirmed 1,
         EntryReleased 1,
         NameReserved 1,
         NameConfirmed 1,
         NameReleased 1,
         SubnetChanged 1,
+        SubnetReserved 1,
+        SubnetReleased 1,
         GroupMembershipChanged 1,
+        GroupMoveReserved 1,
+        GroupMoveReleased 1,
+        GroupClosed 1,
+        GroupReopened 1,
     }
     subjects::SUBCLOUD_GROUP, group::SubcloudGroupEvent {
         SubcloudGroupAdded 1,
@@ -120,6 +135,17 @@ table! {
         SubcloudGroupUpdated 1,
         SubcloudGroupDeleted 1,
         SubcloudGroupAbandoned 1,
+    }
+    subjects::DEPLOY_FILES, deploy_files::DeployFilesEvent {
+        DeployFilesUploaded 1,
+    }
+    subjects::SW_UPDATE_OPTIONS, options::SwUpdateOptionsEvent {
+        SwUpdateOptionsSet 1,
+        SwUpdateOptionsRemoved 1,
+        SwUpdateOptionsImported 1,
+    }
+    subjects::AUDIT_TRIGGERS, audit::AuditTriggerEvent {
+        AuditTriggered 1,
     }
     subjects::KEY_DIRECTORY, key_directory::KeyDirectoryEvent {
         KeysReserved 1,
@@ -130,6 +156,24 @@ table! {
         KeyChangeReleased 1,
         ReferenceClosed 1,
         ReferenceReopened 1,
+    }
+    subjects::SW_UPDATE_STRATEGY, strategy::StrategyEvent {
+        StrategyCreated 1,
+        StepsPlanned 1,
+        StrategyApplied 1,
+        StrategyClaimed 1,
+        StrategyAbortRequested 1,
+        StrategyStateChanged 1,
+        StepsChanged 1,
+        StrategyFinished 1,
+        StrategyDeletionRequested 1,
+        StrategyDeleted 1,
+        StrategyImported 1,
+        StepsImported 1,
+    }
+    subjects::TAKE_OVER, takeover::TakeOverEvent {
+        TakeOverBegun 1,
+        TakeOverFinished 1,
     }
 }
 
@@ -178,7 +222,7 @@ mod tests {
         for event in ALL {
             let key = match event.parameter() {
                 Some(_) => "k",
-                None => "directory",
+                None => event.aggregate,
             };
             let address = event.address().replace("{region}", "k").replace("{uuid}", "k").replace("{kind}", "k");
             assert_eq!(address, subjects::event(event.aggregate, key, event.name));

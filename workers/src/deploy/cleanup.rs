@@ -225,24 +225,22 @@ async fn sweep_files(shared: &Shared) -> Result<(), CleanupError> {
     Ok(())
 }
 
-/// Knows the entries that subclouds refer to.
+/// Knows the entries that subclouds and the update strategy refer to.
 struct Referred<'a>(&'a Fleet);
 
 #[async_trait]
 impl References for Referred<'_> {
     async fn refers(&self, entry: SecretRef, owner: Uuid) -> Result<bool, Box<dyn StdError + Send + Sync>> {
+        let strategies = self.0.strategies().load().await?.state;
+        let strategy = strategies.as_ref().and_then(|state| state.current.as_ref());
+        if let Some(strategy) = strategy.filter(|strategy| strategy.uuid == owner) {
+            return Ok(strategy.sysadmin_password == Some(entry));
+        }
         let state = self.0.subcloud(owner).await?.state;
         Ok(state.is_some_and(|subcloud| !subcloud.deleted && refers(&subcloud, entry)))
     }
 }
 
 fn refers(subcloud: &Subcloud, entry: SecretRef) -> bool {
-    let inputs = subcloud.run.as_ref().map(|run| &run.inputs);
-    [&subcloud.install, &subcloud.bootstrap, &subcloud.deploy_config, &subcloud.rehome]
-        .into_iter()
-        .flatten()
-        .chain(inputs.and_then(|inputs| inputs.rehome.as_ref()))
-        .map(|document| document.secret)
-        .chain(inputs.and_then(|inputs| inputs.sysadmin_password))
-        .any(|referred| referred == entry)
+    subcloud.secrets().any(|referred| referred == entry)
 }

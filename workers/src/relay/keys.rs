@@ -53,6 +53,7 @@ impl Keys {
 fn region(first: &Envelope) -> Option<String> {
     match registry::decode::<SubcloudEvent>(first).ok()? {
         SubcloudEvent::SubcloudAdded(added) => Some(added.region.into()),
+        SubcloudEvent::SubcloudImported(imported) => Some(imported.row.region.into()),
         SubcloudEvent::CreationAbandoned(abandoned) => Some(abandoned.region.into()),
         _ => None,
     }

@@ -7,7 +7,7 @@ use crate::aggregate::{Command, Facts};
 use crate::subcloud::{Rejection, Subcloud, SubcloudDeleted, SubcloudEvent};
 use crate::value::{Availability, ManagementState};
 
-/// Deletes an unmanaged subcloud that is not online; its history remains (subclouds.md §6.10).
+/// Deletes an unmanaged subcloud that is not online and that no run works on; its history remains (subclouds.md §6.10).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DeleteSubcloud;
 
@@ -24,7 +24,7 @@ impl Command<Subcloud> for DeleteSubcloud {
         if state.availability == Availability::Online {
             return Err(Rejection::DeleteOnline { name: name() });
         }
-        if state.run.is_some() {
+        if state.run.is_some() || state.backup_run.is_some() {
             return Err(Rejection::RunActive { name: name() });
         }
         Ok(vec![SubcloudDeleted { name: state.name.clone() }.into()])

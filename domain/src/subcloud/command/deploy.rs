@@ -57,52 +57,80 @@ impl Command<Subcloud> for DeploySubcloud {
         if state.run.is_some() {
             return Err(Rejection::RunActive { name: state.name.to_string() });
         }
-        let has_install = self.details.install.is_some() || state.install.is_some();
+        let has_install = self.details.install.is_some() || state.has_install_values();
         let has_config = self.deploy_config.is_some() || state.deploy_config.is_some();
         let phases = phases(self.verb, state.deploy, has_install, has_config)?;
-        let mut events = self.changes(state, &phases);
-        events.extend(self.request(state, phases));
+        let renewal = Renewal {
+            details: &self.details,
+            release: self.release.as_deref(),
+            bootstrap: &self.bootstrap,
+            bootstrap_address: &self.bootstrap_address,
+            deploy_config: &self.deploy_config,
+            addresses: &self.addresses,
+        };
+        let mut events = renewal.events(state, &phases);
+        events.extend(request(state, self.run_id, phases, self.inputs.clone()));
         Ok(events)
     }
 }
 
-impl DeploySubcloud {
-    fn changes(&self, state: &Subcloud, phases: &[Phase]) -> Vec<SubcloudEvent> {
+/// What a request for phases renews beside the run itself; an absent field stays as it is.
+pub(super) struct Renewal<'a> {
+    pub details: &'a Details,
+    /// Counts only if it will be installed (subclouds.md §7.8).
+    pub release: Option<&'a str>,
+    pub bootstrap: &'a Option<Document>,
+    pub bootstrap_address: &'a Option<String>,
+    pub deploy_config: &'a Option<Document>,
+    pub addresses: &'a Option<NewAddresses>,
+}
+
+impl Renewal<'_> {
+    /// The events for what really changes.
+    pub(super) fn events(&self, state: &Subcloud, phases: &[Phase]) -> Vec<SubcloudEvent> {
         let mut events = self.details.events(state);
-        // A release counts only if it will be installed (subclouds.md §7.8).
-        let release = self.release.clone().filter(|_| phases.contains(&Phase::Install));
+        let release = self.release.filter(|_| phases.contains(&Phase::Install));
         if let Some(to) = release.filter(|release| *release != state.software_version) {
-            events.push(SoftwareVersionChanged { from: state.software_version.clone(), to }.into());
+            let (from, to) = (state.software_version.clone(), to.to_owned());
+            events.push(SoftwareVersionChanged { from, to }.into());
         }
-        let bootstrap = newer(&state.bootstrap, &self.bootstrap);
+        let bootstrap = newer(&state.bootstrap, self.bootstrap);
         let bootstrap_address =
             self.bootstrap_address.clone().filter(|given| state.bootstrap_address.as_ref() != Some(given));
         if bootstrap.is_some() || bootstrap_address.is_some() {
             events.push(BootstrapDataUpdated { bootstrap, bootstrap_address }.into());
         }
-        if let Some(deploy_config) = newer(&state.deploy_config, &self.deploy_config) {
+        if let Some(deploy_config) = newer(&state.deploy_config, self.deploy_config) {
             events.push(DeployConfigUpdated { deploy_config }.into());
         }
-        let held = NewAddresses {
-            network: state.network.clone(),
-            systemcontroller_gateway_ip: state.systemcontroller_gateway_ip.clone(),
-        };
-        if let Some(new) = self.addresses.clone().filter(|new| *new != held) {
-            let NewAddresses { network, systemcontroller_gateway_ip } = new;
-            events.push(NetworkUpdated { network, systemcontroller_gateway_ip }.into());
-        }
+        events.extend(self.addresses.as_ref().and_then(|new| new.moved(state)));
         events
     }
+}
 
-    fn request(&self, state: &Subcloud, phases: Vec<Phase>) -> Vec<SubcloudEvent> {
-        let first = phases.first().map(|phase| PhaseStatuses::of(*phase).preparing);
-        let requested =
-            DeployRunRequested { run_id: self.run_id, phases, inputs: self.inputs.clone() }.into();
-        let started = first.filter(|to| *to != state.deploy).map(|to| {
-            DeployStatusChanged { from: state.deploy, to, run_id: Some(self.run_id), error: None }.into()
-        });
-        [requested].into_iter().chain(started).collect()
+impl NewAddresses {
+    /// The event of moving there, if the subcloud is not there yet.
+    pub(super) fn moved(&self, state: &Subcloud) -> Option<SubcloudEvent> {
+        let Self { network, systemcontroller_gateway_ip } = self.clone();
+        let held =
+            network == state.network && systemcontroller_gateway_ip == state.systemcontroller_gateway_ip;
+        (!held).then(|| NetworkUpdated { network, systemcontroller_gateway_ip }.into())
     }
+}
+
+/// The request for a run, and the status its first phase sets at once.
+pub(super) fn request(
+    state: &Subcloud,
+    run_id: Uuid,
+    phases: Vec<Phase>,
+    inputs: RunInputs,
+) -> Vec<SubcloudEvent> {
+    let first = phases.first().map(|phase| PhaseStatuses::of(*phase).preparing);
+    let requested = DeployRunRequested { run_id, phases, inputs }.into();
+    let started = first
+        .filter(|to| *to != state.deploy)
+        .map(|to| DeployStatusChanged { from: state.deploy, to, run_id: Some(run_id), error: None }.into());
+    [requested].into_iter().chain(started).collect()
 }
 
 /// Whether the verb may start from the subcloud's deploy status (subclouds.md §7.2) and deployment (V12).

@@ -4,12 +4,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::report_progress::moved;
-use super::{at_phase, existing};
+use super::{Details, at_phase, existing};
 use crate::aggregate::{Command, Facts};
 use crate::subcloud::transition::cut_off;
 use crate::subcloud::{
-    DeployRunFinished, NO_ERROR, PhaseStatuses, RehomeDataUpdated, Rejection, Run, RunOutcome, Subcloud,
-    SubcloudEvent,
+    DeployRunFinished, NO_ERROR, NetworkTask, PhaseStatuses, RehomeDataUpdated, Rejection, Run, RunOutcome,
+    Subcloud, SubcloudEvent, Task,
 };
 use crate::value::{DeployStatus, ManagementState, Phase};
 
@@ -37,6 +37,9 @@ impl Command<Subcloud> for CompletePhase {
             events.extend(run.inputs.rehome.clone().map(|rehome| RehomeDataUpdated { rehome }.into()));
             events.extend(cut_off(state));
         }
+        if let (Phase::ReconfigureNetwork, Some(Task::Network(task))) = (self.phase, &run.task) {
+            events.extend(reconfigured(state, task));
+        }
         let outcome = match run.abort_requested {
             true => Some(RunOutcome::AbortSuperseded),
             false => (run.phases == [self.phase]).then_some(RunOutcome::Succeeded),
@@ -44,6 +47,18 @@ impl Command<Subcloud> for CompletePhase {
         events.extend(outcome.map(|outcome| finished(run, outcome, None)));
         Ok(events)
     }
+}
+
+/// What a network reconfiguration stores now that it succeeded (jobs.md §1.6).
+fn reconfigured(state: &Subcloud, task: &NetworkTask) -> Vec<SubcloudEvent> {
+    let details = Details {
+        description: task.description.clone(),
+        location: task.location.clone(),
+        group_id: task.group_id,
+        install: task.install.clone(),
+        rehome: None,
+    };
+    task.addresses.moved(state).into_iter().chain(details.events(state)).collect()
 }
 
 /// A subcloud becomes `secondary` only while, or when, it is unmanaged (subclouds.md §9.2 rule 5); force may have

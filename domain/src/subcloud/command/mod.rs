@@ -15,6 +15,10 @@ mod lose_run;
 mod manage;
 mod mark_rehome_pending;
 mod migrate;
+mod prestage;
+mod reconfigure_network;
+mod recover_imported;
+mod redeploy;
 mod rename;
 mod report_availability;
 mod report_endpoint;
@@ -41,6 +45,10 @@ pub use lose_run::{LoseRun, LostBecause};
 pub use manage::ManageSubcloud;
 pub use mark_rehome_pending::{MarkRehomePending, check_migrate};
 pub use migrate::{MigrateSubcloud, check_rehome_data};
+pub use prestage::{PrestageSubcloud, check_prestage};
+pub use reconfigure_network::{ReconfigureNetwork, check_addresses_differ, check_reconfiguration};
+pub use recover_imported::RecoverImported;
+pub use redeploy::{RedeploySubcloud, check_redeploy};
 pub use rename::{RenameSubcloud, check_rename};
 pub use report_availability::ReportAvailability;
 pub use report_endpoint::ReportEndpoint;
@@ -58,6 +66,17 @@ use uuid::Uuid;
 /// The subcloud, if it exists and is not deleted.
 fn existing(state: Option<&Subcloud>) -> Result<&Subcloud, Rejection> {
     state.filter(|subcloud| !subcloud.deleted).ok_or(Rejection::NotFound)
+}
+
+/// Refuses what cannot be done to a copy that another controller manages (subclouds.md §6.4 step 10, §6.5, §6.6).
+///
+/// # Errors
+/// [`Rejection::SecondaryState`].
+pub fn check_not_secondary(state: &Subcloud) -> Result<(), Rejection> {
+    match state.deploy.is_secondary() {
+        true => Err(Rejection::SecondaryState { status: state.deploy }),
+        false => Ok(()),
+    }
 }
 
 /// The active run, if it is the one reported on.
