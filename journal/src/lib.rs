@@ -8,6 +8,7 @@ pub mod lease;
 pub mod repository;
 mod sql;
 pub mod store;
+pub mod strategy;
 pub mod vault;
 
 pub use sql::SqlError;

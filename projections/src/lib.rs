@@ -12,6 +12,7 @@ mod projection;
 mod projector;
 mod rebuild;
 mod store;
+mod strategy;
 mod subclouds;
 
 pub use checkpoint::Checkpoint;
@@ -23,4 +24,5 @@ pub use projection::{ProjectError, Projection};
 pub use projector::Projector;
 pub use rebuild::{RebuildError, RebuildState, Rebuilt};
 pub use store::{OpenError, ReadModelStatus, ReadModels};
+pub use strategy::{StepRow, Strategies, StrategyRow};
 pub use subclouds::{Changes, RunRow, SubcloudRow, Subclouds};

@@ -14,6 +14,7 @@ use crate::groups::Groups;
 use crate::history::History;
 use crate::progress::Progress;
 use crate::projection::Projection;
+use crate::strategy::Strategies;
 use crate::subclouds::Subclouds;
 
 /// How long a query may wait for a connection before the read models count as unavailable.
@@ -86,8 +87,13 @@ impl ReadModels {
     }
 
     /// Every projection there is.
-    pub fn projections() -> [&'static dyn Projection; 3] {
-        [&crate::subclouds::PROJECTION, &crate::groups::PROJECTION, &crate::history::PROJECTION]
+    pub fn projections() -> [&'static dyn Projection; 4] {
+        [
+            &crate::subclouds::PROJECTION,
+            &crate::groups::PROJECTION,
+            &crate::history::PROJECTION,
+            &crate::strategy::PROJECTION,
+        ]
     }
 
     /// Queries of subclouds.
@@ -98,6 +104,11 @@ impl ReadModels {
     /// Queries of groups.
     pub fn groups(self: &Arc<Self>) -> Groups {
         Groups::new(Arc::clone(self))
+    }
+
+    /// Queries of the update strategy.
+    pub fn strategies(self: &Arc<Self>) -> Strategies {
+        Strategies::new(Arc::clone(self))
     }
 
     /// Queries of histories.

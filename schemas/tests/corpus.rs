@@ -13,6 +13,7 @@ use dcm_domain::directory::{Directory, DirectoryEvent};
 use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent};
 use dcm_domain::key_directory::{KeyDirectory, KeyDirectoryEvent};
 use dcm_domain::options::{SwUpdateOptions, SwUpdateOptionsEvent};
+use dcm_domain::strategy::{StrategyEvent, SwUpdateStrategy};
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
 use dcm_domain::takeover::{TakeOver, TakeOverEvent};
 use dcm_schemas::{Envelope, documents, registry, subjects};
@@ -58,6 +59,7 @@ fn decode(envelope: &Envelope) {
         subjects::DEPLOY_FILES => drop(registry::decode::<DeployFilesEvent>(envelope).unwrap()),
         subjects::SUBCLOUD_GROUP => drop(registry::decode::<SubcloudGroupEvent>(envelope).unwrap()),
         subjects::TAKE_OVER => drop(registry::decode::<TakeOverEvent>(envelope).unwrap()),
+        subjects::SW_UPDATE_STRATEGY => drop(registry::decode::<StrategyEvent>(envelope).unwrap()),
         other => panic!("no aggregate is called {other}"),
     }
 }
@@ -83,6 +85,7 @@ fn fold_any(events: &[Envelope]) {
         subjects::DEPLOY_FILES => drop(fold::<DeployFiles>(events)),
         subjects::SUBCLOUD_GROUP => drop(fold::<SubcloudGroup>(events)),
         subjects::TAKE_OVER => drop(fold::<TakeOver>(events)),
+        subjects::SW_UPDATE_STRATEGY => drop(fold::<SwUpdateStrategy>(events)),
         other => panic!("no aggregate is called {other}"),
     }
 }

@@ -55,7 +55,7 @@ fn due(state: &SwUpdateStrategy, after: i64) -> Option<Next> {
 
 #[test]
 fn fl_122_to_125_what_is_allowed_in_which_state() {
-    let wrong = |state| Err(Rejection::WrongState(state));
+    let wrong = |state| Err(Rejection::WrongState { kind: StrategyType::Patch, state });
     let first = initial();
     assert_eq!(after(Some(&first), &AbortStrategy { kind: ANY }), wrong(StrategyState::Initial));
     let applying = applying();
@@ -111,7 +111,7 @@ fn an_abort_lets_started_steps_run_to_their_end() {
     assert_eq!(state_of(&aborting), StrategyState::Aborting);
     assert_eq!(steps_of(&aborting), ["updating patches", "aborted"]);
     assert!(due(&aborting, 2 * MINUTE).is_none(), "its worker sees to it");
-    assert!(matches!(after(Some(&aborting), &AbortSteps { id: 1 }), Err(Rejection::WrongState(_))));
+    assert!(matches!(after(Some(&aborting), &AbortSteps { id: 1 }), Err(Rejection::WrongState { .. })));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_watcher_that_starts_late_gives_workers_their_time() {
 #[test]
 fn one_worker_takes_it() {
     let claim = |id| ClaimStrategy { id, worker: "w".to_owned() };
-    assert!(matches!(after(Some(&initial()), &claim(1)), Err(Rejection::WrongState(_))));
+    assert!(matches!(after(Some(&initial()), &claim(1)), Err(Rejection::WrongState { .. })));
     assert_eq!(after(Some(&applying()), &claim(2)), Err(Rejection::NotFound));
     let claimed = after(Some(&applying()), &claim(1)).unwrap();
     assert_eq!(after(Some(&claimed), &claim(1)), Err(Rejection::Claimed));

@@ -59,8 +59,13 @@ pub enum Rejection {
     #[error("the strategy does not exist")]
     NotFound,
     /// §8.7.
-    #[error("it is '{0}'")]
-    WrongState(StrategyState),
+    #[error("the strategy of type '{kind}' is '{state}'")]
+    WrongState {
+        /// What it updates.
+        kind: StrategyType,
+        /// Where it stands.
+        state: StrategyState,
+    },
     /// A worker has it already.
     #[error("it is being worked on")]
     Claimed,

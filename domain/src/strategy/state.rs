@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ApplyType, StepState, StrategyState, StrategyType};
+use super::{ApplyType, Rejection, StepState, StrategyState, StrategyType};
 use crate::value::{Name, SecretRef, Timestamp};
 
 /// The one strategy there may be, and the ids that were handed out so far.
@@ -80,6 +80,11 @@ impl Strategy {
     /// The steps that have not ended.
     pub fn unfinished(&self) -> Vec<i64> {
         self.ids(|state| !state.is_terminal())
+    }
+
+    /// The refusal of what its state does not allow.
+    pub(super) const fn wrong_state(&self) -> Rejection {
+        Rejection::WrongState { kind: self.kind, state: self.state }
     }
 
     fn ids(&self, which: impl Fn(&StepState) -> bool) -> Vec<i64> {

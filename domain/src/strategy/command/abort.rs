@@ -29,7 +29,7 @@ impl Command<SwUpdateStrategy> for AbortStrategy {
             StrategyState::Applying => {
                 Ok(vec![StrategyAbortRequested { id: strategy.id, at: facts.now }.into()])
             }
-            other => Err(Rejection::WrongState(other)),
+            _ => Err(strategy.wrong_state()),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Command<SwUpdateStrategy> for AbortSteps {
         let strategy = current(state, self.id)?;
         let from = strategy.state;
         if from != StrategyState::AbortRequested {
-            return Err(Rejection::WrongState(from));
+            return Err(strategy.wrong_state());
         }
         let (steps, at) = (strategy.initial(), facts.now);
         let all_ended = strategy.unfinished().len() == steps.len();

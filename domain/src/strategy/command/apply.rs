@@ -27,7 +27,7 @@ impl Command<SwUpdateStrategy> for ApplyStrategy {
         let strategy = existing(state, self.kind)?;
         match strategy.state {
             StrategyState::Initial => Ok(vec![StrategyApplied { id: strategy.id, at: facts.now }.into()]),
-            other => Err(Rejection::WrongState(other)),
+            _ => Err(strategy.wrong_state()),
         }
     }
 }

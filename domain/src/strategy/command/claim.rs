@@ -22,7 +22,7 @@ impl Command<SwUpdateStrategy> for ClaimStrategy {
     fn decide(&self, state: Option<&SwUpdateStrategy>, _: &Facts) -> Result<Vec<StrategyEvent>, Rejection> {
         let strategy = current(state, self.id)?;
         match &strategy.worker {
-            _ if !strategy.state.is_under_way() => Err(Rejection::WrongState(strategy.state)),
+            _ if !strategy.state.is_under_way() => Err(strategy.wrong_state()),
             Some(_) => Err(Rejection::Claimed),
             None => Ok(vec![StrategyClaimed { id: self.id, worker: self.worker.clone() }.into()]),
         }

@@ -28,7 +28,7 @@ impl Command<SwUpdateStrategy> for DeleteStrategy {
                 let requested = StrategyDeletionRequested { id: strategy.id, reason: None, at: facts.now };
                 Ok(vec![requested.into()])
             }
-            false => Err(Rejection::WrongState(strategy.state)),
+            false => Err(strategy.wrong_state()),
         }
     }
 }

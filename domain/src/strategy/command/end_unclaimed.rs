@@ -24,7 +24,7 @@ impl Command<SwUpdateStrategy> for EndUnclaimed {
     ) -> Result<Vec<StrategyEvent>, Rejection> {
         let strategy = current(state, self.id)?;
         if !strategy.state.is_under_way() {
-            return Err(Rejection::WrongState(strategy.state));
+            return Err(strategy.wrong_state());
         }
         if strategy.worker.is_some() {
             return Err(Rejection::Claimed);

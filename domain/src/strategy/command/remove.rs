@@ -23,7 +23,7 @@ impl Command<SwUpdateStrategy> for RemoveStrategy {
     fn decide(&self, state: Option<&SwUpdateStrategy>, _: &Facts) -> Result<Vec<StrategyEvent>, Rejection> {
         let strategy = current(state, self.id)?;
         if strategy.state != StrategyState::Deleting {
-            return Err(Rejection::WrongState(strategy.state));
+            return Err(strategy.wrong_state());
         }
         // Of a prestage there is nothing in the subclouds, and no more of steps that were never started.
         let started = strategy.steps.iter().filter(|step| step.started_at.is_some()).count();
