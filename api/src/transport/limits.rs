@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::Semaphore;
 
 use super::error::ApiError;
@@ -31,6 +31,10 @@ pub struct Limits {
     pub concurrent_requests: usize,
     /// Bounds on forms.
     pub form: FormLimits,
+    /// The body of an upload that is not kept in memory, as sent; over it 413.
+    pub upload_bytes: usize,
+    /// As `request_time`, of such an upload.
+    pub upload_time: Duration,
 }
 
 impl Default for Limits {
@@ -42,6 +46,26 @@ impl Default for Limits {
             request_time: Duration::from_secs(60),
             concurrent_requests: 1024,
             form: FormLimits::default(),
+            upload_bytes: 1024 * 1024 * 1024,
+            upload_time: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The resource whose uploads go straight to files (subclouds.md §8.1).
+const UPLOADS: &str = "/subcloud-deploy";
+
+impl Limits {
+    /// Bytes and time that `request` may take, and the bounds on its form.
+    fn of(&self, request: &Request) -> (usize, Duration, FormLimits) {
+        let is_upload =
+            request.method() == Method::POST && request.uri().path().trim_end_matches('/').ends_with(UPLOADS);
+        match is_upload {
+            true => {
+                let most = self.upload_bytes;
+                (most, self.upload_time, FormLimits { field_bytes: most, total_bytes: most, ..self.form })
+            }
+            false => (self.body_bytes, self.request_time, self.form),
         }
     }
 }
@@ -89,13 +113,13 @@ pub async fn bound_work(
     let Ok(_place) = gate.places.try_acquire() else {
         return Err(ApiError::unavailable("too many requests at once", RETRY_AFTER));
     };
-    let limit = gate.limits.body_bytes;
+    let (limit, time, form) = gate.limits.of(&request);
     if declared_length(request.headers()).is_some_and(|length| length > limit as u64) {
         return Err(ApiError::too_large(format!("request body is over the limit of {limit} bytes")));
     }
     DefaultBodyLimit::max(limit).apply(&mut request);
-    request.extensions_mut().insert(gate.limits.form);
-    tokio::time::timeout(gate.limits.request_time, next.run(request))
+    request.extensions_mut().insert(form);
+    tokio::time::timeout(time, next.run(request))
         .await
         .map_err(|_| ApiError::unavailable("the request took too long", RETRY_AFTER))
 }

@@ -3,6 +3,7 @@
 //!
 //! Handlers return [`ApiError`] and read [`Form`] or [`JsonObject`]; [`wrap`] puts the layers around them.
 
+mod audit;
 mod error;
 mod form;
 mod identity;
@@ -21,12 +22,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 
 pub use error::ApiError;
-pub use form::{Encoding, Form, FormLimits, JsonObject, Part, yaml_bool};
-pub use identity::{Authentication, Caller, CallerNames};
+pub use form::{Encoding, Form, FormLimits, JsonObject, Part, Parts, StreamedPart, yaml_bool};
+pub use identity::{
+    Authentication, Caller, CallerNames, Credentials, Keystone, KeystoneSettings, SetupError,
+};
 pub use limits::Limits;
 pub use negotiation::{Accept, ErrorForm};
 pub use request_id::{REQUEST_ID, RequestId, Traceparent};
-pub use routing::{alternatives, unknown_path};
+pub use routing::{Encrypted, alternatives, unknown_path};
 
 /// The routes of the program, each group under the layers it needs.
 #[derive(Debug, Default)]
@@ -52,10 +55,9 @@ pub struct TransportSettings {
 
 /// Puts the layers of design §9 around `routes`; the result is ready to serve.
 ///
-/// Outermost first: request id, tracing, error rendering, panics, limits, route lookup (404 before anything about the
-/// caller is asked), negotiation (406), authentication (401), handler. A method that a known path does not have is
-/// answered 405 with `Allow`, to identified callers. What has to see 401 and 404 too (access.md §10) goes around the
-/// route lookup, beside the limits.
+/// Outermost first: request id, tracing, audit log, error rendering, panics, limits, route lookup (404 before anything
+/// about the caller is asked), negotiation (406), authentication (401), handler. A method that a known path does not
+/// have is answered 405 with `Allow`, to identified callers.
 pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
     let TransportSettings { limits, authentication } = settings;
     let contract = ServiceBuilder::new()
@@ -69,6 +71,7 @@ pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
         .layer(from_fn_with_state(limits, limits::bound_head))
         .layer(CatchPanicLayer::custom(limits::answer_panic))
         .layer(from_fn(render::render_errors))
+        .layer(from_fn(audit::audit))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(request_id::request_span)

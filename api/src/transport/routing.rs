@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri, header};
 use percent_encoding::percent_decode_str;
@@ -18,6 +18,10 @@ use crate::openapi::ErrorBody;
 /// The version segment that routes are written with.
 const VERSION: &str = "v1.0";
 const SUFFIX: &str = ".json";
+
+/// The request came over TLS. A request extension, set by whoever serves the router.
+#[derive(Clone, Copy, Debug)]
+pub struct Encrypted;
 
 /// The names a reference in the **last** path segment may mean, in the order to try them: as it stands, then without
 /// `.json` (decisions.md "Path suffixes"). No other ending has a meaning.
@@ -114,8 +118,12 @@ async fn refuse_on_root() -> Response {
         (status = 406, description = "The client does not take JSON", body = ErrorBody),
     )
 )]
-pub(crate) async fn versions(uri: Uri, headers: HeaderMap) -> Json<Value> {
-    let base = application_url(&uri, &headers);
+pub(crate) async fn versions(
+    uri: Uri,
+    headers: HeaderMap,
+    encrypted: Option<Extension<Encrypted>>,
+) -> Json<Value> {
+    let base = application_url(&uri, &headers, encrypted.is_some());
     Json(json!({"versions": [{
         "status": "CURRENT",
         "links": [{"rel": "self", "href": format!("{base}/{VERSION}/")}],
@@ -125,10 +133,10 @@ pub(crate) async fn versions(uri: Uri, headers: HeaderMap) -> Json<Value> {
 }
 
 /// Where the client found the service: its `Host` header, if that is a well-formed authority.
-fn application_url(uri: &Uri, headers: &HeaderMap) -> String {
+fn application_url(uri: &Uri, headers: &HeaderMap, encrypted: bool) -> String {
     let host = headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let authority = host.as_ref().or(uri.authority()).map_or("localhost", Authority::as_str);
-    format!("http://{authority}")
+    format!("{}://{authority}", if encrypted { "https" } else { "http" })
 }
 
 #[cfg(test)]
@@ -174,11 +182,12 @@ mod tests {
     #[test]
     fn a_host_that_is_no_authority_is_not_echoed() {
         let mut headers = HeaderMap::new();
-        assert_eq!(application_url(&Uri::from_static("/"), &headers), "http://localhost");
+        assert_eq!(application_url(&Uri::from_static("/"), &headers, false), "http://localhost");
         headers.insert(header::HOST, "a b<script>".parse().unwrap());
-        assert_eq!(application_url(&Uri::from_static("/"), &headers), "http://localhost");
+        assert_eq!(application_url(&Uri::from_static("/"), &headers, false), "http://localhost");
         headers.insert(header::HOST, "dc.example:8119".parse().unwrap());
-        assert_eq!(application_url(&Uri::from_static("/"), &headers), "http://dc.example:8119");
+        assert_eq!(application_url(&Uri::from_static("/"), &headers, false), "http://dc.example:8119");
+        assert_eq!(application_url(&Uri::from_static("/"), &headers, true), "https://dc.example:8119");
     }
 
     proptest! {

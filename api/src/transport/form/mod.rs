@@ -14,6 +14,7 @@ use self::buffer::SecretBytes;
 use self::read::shown;
 use super::error::ApiError;
 
+pub use read::{Parts, StreamedPart};
 pub use yaml::yaml_bool;
 
 /// Bounds on a form; sizes in bytes.

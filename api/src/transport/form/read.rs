@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::buffer::SecretBytes;
 use super::{Encoding, Form, FormLimits, JsonObject, Part};
+use crate::transport::audit::Record;
 use crate::transport::error::ApiError;
 
 /// Reads by `Content-Type`, within the [`FormLimits`] that the limits layer set (else the default ones).
@@ -23,12 +24,16 @@ impl<S: Sync> FromRequest<S> for Form {
         let content_type = content_type(request.headers());
         let encoding = encoding_of(&content_type);
         let mut form = Self::empty(encoding);
+        let record = request.extensions().get::<Record>().cloned();
         let body = request.into_body().into_data_stream();
         match encoding {
             Encoding::Multipart => read_multipart(&mut form, &content_type, body, limits).await?,
             Encoding::UrlEncoded => read_urlencoded(&mut form, &collect(body, limits).await?, limits)?,
             Encoding::Json => form.json = collect(body, limits).await?,
             Encoding::Other => {}
+        }
+        if let Some(record) = record {
+            record.form(&form);
         }
         Ok(form)
     }
@@ -40,7 +45,12 @@ impl<S: Sync> FromRequest<S> for JsonObject {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let limits = limits_of(&request);
-        Self::parse(&collect(request.into_body().into_data_stream(), limits).await?)
+        let record = request.extensions().get::<Record>().cloned();
+        let object = Self::parse(&collect(request.into_body().into_data_stream(), limits).await?)?;
+        if let Some(record) = record {
+            record.json(&object.0);
+        }
+        Ok(object)
     }
 }
 
@@ -96,22 +106,90 @@ async fn read_multipart(
     body: BodyDataStream,
     limits: FormLimits,
 ) -> Result<(), ApiError> {
-    let boundary = multer::parse_boundary(content_type)
-        .ok()
-        .filter(|boundary| !boundary.is_empty())
-        .ok_or_else(|| ApiError::bad_request("multipart body without a boundary in its content type"))?;
-    let Some(body) = not_empty(body).await? else {
-        return Ok(());
-    };
-    let size = SizeLimit::new().whole_stream(limits.total_bytes as u64).per_field(limits.field_bytes as u64);
-    let mut parts = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(size));
-    while let Some(field) = parts.next_field().await.map_err(|error| refused(&error, None, limits))? {
-        let name = field.name().map(str::to_owned);
-        let name = name.ok_or_else(|| ApiError::bad_request("a part of the multipart body has no name"))?;
-        let part = read_part(field).await.map_err(|error| refused(&error, Some(&name), limits))?;
-        add(form, name, part, limits)?;
+    let mut parts = Parts::read(content_type, body, limits).await?;
+    while let Some(mut streamed) = parts.next().await? {
+        let mut bytes = SecretBytes::default();
+        while let Some(chunk) = streamed.chunk().await? {
+            bytes.extend(&chunk);
+        }
+        let StreamedPart { name, filename, field, .. } = streamed;
+        let content_type = field.content_type().map(ToString::to_string);
+        add(form, name, Part { bytes, filename, content_type }, limits)?;
     }
     Ok(())
+}
+
+/// The parts of a multipart body one after the other, for handlers that do not keep them in memory. An extractor,
+/// within the [`FormLimits`] that the limits layer set; a body of any other type has no parts.
+pub struct Parts {
+    parts: Option<Multipart<'static>>,
+    limits: FormLimits,
+}
+
+/// One part, whose content is still to be read.
+pub struct StreamedPart {
+    /// Name of the field.
+    pub name: String,
+    /// The file's name as the client gave it (never a path to use); plain fields have none.
+    pub filename: Option<String>,
+    field: Field<'static>,
+    limits: FormLimits,
+}
+
+impl<S: Sync> FromRequest<S> for Parts {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let limits = limits_of(&request);
+        let content_type = content_type(request.headers());
+        match encoding_of(&content_type) {
+            Encoding::Multipart => {
+                Self::read(&content_type, request.into_body().into_data_stream(), limits).await
+            }
+            _ => Ok(Self { parts: None, limits }),
+        }
+    }
+}
+
+impl Parts {
+    async fn read(content_type: &str, body: BodyDataStream, limits: FormLimits) -> Result<Self, ApiError> {
+        let boundary = multer::parse_boundary(content_type)
+            .ok()
+            .filter(|boundary| !boundary.is_empty())
+            .ok_or_else(|| ApiError::bad_request("multipart body without a boundary in its content type"))?;
+        let size =
+            SizeLimit::new().whole_stream(limits.total_bytes as u64).per_field(limits.field_bytes as u64);
+        let constraints = Constraints::new().size_limit(size);
+        let body = not_empty(body).await?;
+        let parts = body.map(|body| Multipart::with_constraints(body, boundary, constraints));
+        Ok(Self { parts, limits })
+    }
+
+    /// The next part; what was not read of the one before is skipped.
+    ///
+    /// # Errors
+    /// 400 for a malformed body or a part without a name, 413 for what is over a limit.
+    pub async fn next(&mut self) -> Result<Option<StreamedPart>, ApiError> {
+        let limits = self.limits;
+        let Some(parts) = &mut self.parts else { return Ok(None) };
+        let field = parts.next_field().await.map_err(|error| refused(&error, None, limits))?;
+        let Some(field) = field else { return Ok(None) };
+        let name = field.name().map(str::to_owned);
+        let name = name.ok_or_else(|| ApiError::bad_request("a part of the multipart body has no name"))?;
+        let filename = field.file_name().map(str::to_owned);
+        Ok(Some(StreamedPart { name, filename, field, limits }))
+    }
+}
+
+impl StreamedPart {
+    /// The next piece of the content; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`Parts::next`].
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let chunk = self.field.chunk().await;
+        chunk.map_err(|error| refused(&error, Some(&self.name), self.limits))
+    }
 }
 
 /// The same stream if it has any byte; an empty body is a form without parts, not a broken one.
@@ -125,16 +203,6 @@ async fn not_empty(
         }
     }
     Ok(None)
-}
-
-async fn read_part(mut field: Field<'_>) -> Result<Part, multer::Error> {
-    let filename = field.file_name().map(str::to_owned);
-    let content_type = field.content_type().map(ToString::to_string);
-    let mut bytes = SecretBytes::default();
-    while let Some(chunk) = field.chunk().await? {
-        bytes.extend(&chunk);
-    }
-    Ok(Part { bytes, filename, content_type })
 }
 
 /// Adds a part; the last one of a name counts.

@@ -1,0 +1,111 @@
+//! Who is asking. One seam: every mode ends in a [`Caller`] among the request's extensions.
+
+mod headers;
+mod keystone;
+mod none;
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use dcm_domain::value::Actor;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::audit::Record;
+use super::error::ApiError;
+
+pub use keystone::{Credentials, Keystone, KeystoneSettings, SetupError};
+
+/// The confirmed identity of a request, as events record it. An extractor; 401 where no authentication layer ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// User, project and roles, as events record them.
+    pub actor: Actor,
+    /// Names, which only policy and the audit log use: events never hold them.
+    pub names: CallerNames,
+}
+
+/// Display names of a caller; absent where the token has none (access.md §3.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallerNames {
+    /// Name of the user.
+    pub user: Option<String>,
+    /// Name of the user's domain.
+    pub user_domain: Option<String>,
+    /// Name of the project: what policy compares.
+    pub project: Option<String>,
+}
+
+/// How callers are identified; chosen by configuration.
+#[derive(Clone, Debug, Default)]
+pub enum Authentication {
+    /// Everyone is the administrator `anonymous` of project `admin` (design §10, `--auth none`).
+    #[default]
+    None,
+    /// A trusted proxy in front says who it is, in headers (access.md §3.4).
+    Headers,
+    /// A token that Keystone knows (access.md §3.2).
+    Keystone(Arc<Keystone>),
+}
+
+/// What of a request an identity may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'r> {
+    /// Its headers.
+    pub headers: &'r HeaderMap,
+    /// Its method.
+    pub method: &'r Method,
+    /// Its path in the routes' spelling, without the query.
+    pub path: &'r str,
+}
+
+impl Authentication {
+    /// The caller behind a request.
+    ///
+    /// # Errors
+    /// 401 when the identity is not confirmed, 403 when a trusted proxy names no role, 503 when the identity service
+    /// cannot be asked.
+    pub async fn identify(&self, question: &Question<'_>) -> Result<Caller, ApiError> {
+        match self {
+            Self::None => Ok(none::anonymous()),
+            Self::Headers => headers::identify(question.headers),
+            Self::Keystone(keystone) => keystone.identify(question).await,
+        }
+    }
+}
+
+/// 401: there is nothing to identify the caller by (subclouds.md §1.2).
+fn required() -> ApiError {
+    ApiError::unauthorized("Failed to validate access token: Authentication required")
+}
+
+/// 401: there is a token, and it is worth nothing. The text never holds the token (A-Q12).
+fn invalid() -> ApiError {
+    ApiError::unauthorized("Failed to validate access token: Auth token is invalid")
+}
+
+/// Layer: identifies the caller of a known path and hands the [`Caller`] on.
+pub async fn authenticate(
+    State(authentication): State<Authentication>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let question =
+        Question { headers: request.headers(), method: request.method(), path: request.uri().path() };
+    let caller = authentication.identify(&question).await?;
+    if let Some(record) = request.extensions().get::<Record>() {
+        record.identified(&caller);
+    }
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(required)
+    }
+}
