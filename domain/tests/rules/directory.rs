@@ -8,15 +8,15 @@ use uuid::Uuid;
 use crate::kit::{FACTS, Given, given};
 use crate::samples::name;
 
-const ONE: Uuid = Uuid::from_u128(1);
-const TWO: Uuid = Uuid::from_u128(2);
+pub const ONE: Uuid = Uuid::from_u128(1);
+pub const TWO: Uuid = Uuid::from_u128(2);
 const THREE: Uuid = Uuid::from_u128(3);
 
 fn region(text: &str) -> Region {
     Region::parse(text).unwrap()
 }
 
-fn subnet(text: &str) -> Subnet {
+pub fn subnet(text: &str) -> Subnet {
     Subnet::parse(text).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn empty() -> Given<Directory> {
 }
 
 /// Two subclouds whose streams have begun.
-fn both() -> Given<Directory> {
+pub fn both() -> Given<Directory> {
     empty().after(one()).after(ConfirmEntry { entity: ONE }).after(two()).after(ConfirmEntry { entity: TWO })
 }
 

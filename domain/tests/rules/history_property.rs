@@ -7,7 +7,7 @@ use dcm_domain::aggregate::{Aggregate, Command};
 use dcm_domain::subcloud::command::*;
 use dcm_domain::subcloud::{
     CreationAbandoned, DeployRunRequested, Rejection, RunInputs, RunOutcome, StepOutcome, Subcloud,
-    SubcloudAdded, SubcloudEvent as E,
+    SubcloudAdded, SubcloudEvent as E, Task,
 };
 use dcm_domain::value::{
     Availability, DeployStatus as S, Endpoint, ManagementState as M, Name, Phase, SyncStatus,
@@ -19,7 +19,9 @@ use uuid::Uuid;
 use crate::act::Act;
 use crate::kit::FACTS;
 use crate::model::{Life, Model, ModelRun};
-use crate::samples::{added, deploy, document, name, stored};
+use crate::samples::{
+    added, deploy, document, name, net, number, prestage, reconfigure, redeploy, rehome_data, stored,
+};
 
 /// A request that refers to runs, phases and revisions by what they are at the time.
 #[derive(Clone, Debug)]
@@ -62,6 +64,11 @@ fn operator() -> impl Strategy<Value = Act> {
         1 => Just(Act::Abandon),
         24 => (any_verb(), any::<bool>(), any::<bool>())
             .prop_map(|(verb, install, config)| Act::Deploy { verb, run: NO_RUN, install, config }),
+        4 => any::<(bool, bool)>()
+            .prop_map(|(install, config)| Act::Redeploy { run: NO_RUN, install, config }),
+        4 => Just(Act::Prestage { run: NO_RUN }),
+        3 => (0_u8..3).prop_map(|net| Act::Reconfigure { run: NO_RUN, net }),
+        4 => Just(Act::TakeOver { run: NO_RUN }),
         2 => Just(Act::CompleteDeployment),
         16 => Just(Act::Abort),
         8 => prop::bool::weighted(0.8).prop_map(|online| Act::Availability { online }),
@@ -124,7 +131,12 @@ impl History {
         let at = self.model.run.as_ref().and_then(|run| run.todo.first()).copied().unwrap_or(Phase::Create);
         let phase_meant = if drawn.other_phase { Phase::ALL[drawn.seen_back.unwrap_or(0)] } else { at };
         match &mut act {
-            Act::Add { run, .. } | Act::Deploy { run, .. } => {
+            Act::Add { run, .. }
+            | Act::Deploy { run, .. }
+            | Act::Redeploy { run, .. }
+            | Act::Prestage { run }
+            | Act::Reconfigure { run, .. }
+            | Act::TakeOver { run } => {
                 *run = Uuid::from_u128(self.runs.len() as u128 + 1);
                 self.runs.push(*run);
             }
@@ -182,9 +194,10 @@ fn decide(act: &Act, state: Option<&Subcloud>) -> Result<Vec<E>, Rejection> {
     match act.clone() {
         Act::Add { run, secondary, install, config, initial } => {
             let phases = if secondary { vec![Phase::Secondary] } else { add_phases(install, config) };
-            let inputs = RunInputs { rehome: Some(document("rehome")), ..RunInputs::default() };
+            let inputs = RunInputs { rehome: Some(rehome_data()), ..RunInputs::default() };
             let subcloud = SubcloudAdded {
                 name: name("name0"),
+                network: net(0),
                 install: install.then(|| document("install")),
                 deploy_config: config.then(|| document("config")),
                 initial_deployment: initial,
@@ -218,6 +231,16 @@ fn decide(act: &Act, state: Option<&Subcloud>) -> Result<Vec<E>, Rejection> {
             let details = Details { install: install.then(|| document("install")), ..details };
             let deploy_config = config.then(|| document("config"));
             DeploySubcloud { run_id: run, details, deploy_config, ..deploy(verb) }.decide(state, &FACTS)
+        }
+        Act::Redeploy { run, install, config } => {
+            let details = Details { install: install.then(|| document("install")), ..details };
+            let deploy_config = config.then(|| document("config"));
+            RedeploySubcloud { details, deploy_config, ..redeploy(run) }.decide(state, &FACTS)
+        }
+        Act::Prestage { run } => prestage(run).decide(state, &FACTS),
+        Act::Reconfigure { run, net: to } => reconfigure(run, net(to)).decide(state, &FACTS),
+        Act::TakeOver { run } => {
+            MigrateSubcloud { run_id: run, sysadmin_password: None }.decide(state, &FACTS)
         }
         Act::CompleteDeployment => CompleteDeployment.decide(state, &FACTS),
         Act::Abort => AbortDeployment.decide(state, &FACTS),
@@ -288,6 +311,9 @@ fn follows(state: &Subcloud, event: &E) -> bool {
         E::DeployRunClaimed(claimed) => {
             run(claimed.run_id) && state.run.as_ref().is_some_and(|run| run.worker.is_none())
         }
+        E::PrestageRequested(asked) => run(asked.run_id),
+        E::NetworkReconfigurationRequested(asked) => run(asked.run_id),
+        E::NetworkUpdated(updated) => updated.network != state.network,
         E::DeployAbortRequested(abort) => {
             run(abort.run_id) && state.run.as_ref().is_some_and(|run| !run.abort_requested)
         }
@@ -309,6 +335,10 @@ fn agree(state: Option<&Subcloud>, model: &Model, act: &Act) -> Result<(), TestC
         todo: run.phases.clone(),
         claimed: run.worker.is_some(),
         aborting: run.abort_requested,
+        net: run.task.as_ref().and_then(|task| match task {
+            Task::Network(task) => Some(number(&task.addresses.network)),
+            _ => None,
+        }),
     });
     let told = Model {
         managed: state.management == M::Managed,
@@ -317,6 +347,7 @@ fn agree(state: Option<&Subcloud>, model: &Model, act: &Act) -> Result<(), TestC
         endpoints: state.endpoints.clone(),
         run,
         group: state.group_id,
+        net: number(&state.network),
         rehome: state.rehome.is_some(),
         initial: state.initial_deployment,
         install: state.install.is_some(),

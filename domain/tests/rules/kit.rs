@@ -25,6 +25,10 @@ impl Coded for directory::Rejection {
             Self::RegionTaken { .. } => "region-taken",
             Self::NameOrRegionTaken { .. } => "name-or-region-taken",
             Self::SubnetOverlaps => "subnet-overlaps",
+            Self::GroupClosed => "group-closed",
+            Self::GroupNotEmpty => "group-not-empty",
+            Self::SubnetChangeUnderWay => "subnet-change-under-way",
+            Self::MoveUnderWay => "move-under-way",
             Self::Unknown => "unknown",
         }
     }

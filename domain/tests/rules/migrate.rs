@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::kit::Given;
-use crate::run_samples::{UNCLAIMED, finished};
+use crate::run_samples::{UNCLAIMED, complete, finished};
 use crate::samples::*;
 
 const PASSWORD: SecretRef = SecretRef(Uuid::from_u128(7));
@@ -21,7 +21,7 @@ fn with_rehome(status: S, shown: Value) -> Given<Subcloud> {
 }
 
 fn ready(status: S) -> Given<Subcloud> {
-    with_rehome(status, json!({"name": "subcloud1", "bootstrap-address": "10.10.10.12"}))
+    with_rehome(status, rehome_data().shown)
 }
 
 fn asked() -> DeployRunRequested {
@@ -87,4 +87,11 @@ fn what_was_not_checked_is_recorded_with_what_was_done() {
         serde_json::to_value(MIGRATE).unwrap(),
         "recorded as the command itself"
     );
+}
+
+#[test]
+fn a_subcloud_taken_over_was_first_deployed_elsewhere() {
+    let after = ready(S::RehomeFailed).after(MIGRATE).and([claimed()]).after(complete(Phase::Rehome));
+    let state = after.state();
+    assert_eq!((state.deploy, state.initial_deployment), (S::Complete, false));
 }

@@ -22,6 +22,14 @@ pub struct ModelRun {
     pub todo: Vec<Phase>,
     pub claimed: bool,
     pub aborting: bool,
+    /// The network it moves the subcloud to.
+    pub net: Option<u8>,
+}
+
+impl ModelRun {
+    fn new(id: Uuid, todo: Vec<Phase>) -> Self {
+        Self { id, todo, claimed: false, aborting: false, net: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +42,7 @@ pub struct Model {
     pub run: Option<ModelRun>,
     pub name: u8,
     pub group: i64,
+    pub net: u8,
     pub rehome: bool,
     pub initial: bool,
     pub install: bool,
@@ -53,6 +62,7 @@ impl Model {
             run: None,
             name: 0,
             group: 1,
+            net: 0,
             rehome: false,
             initial: true,
             install: false,
@@ -80,7 +90,8 @@ impl Model {
                     todo.extend(install.then_some(Phase::Install));
                     todo.extend([Phase::Bootstrap, if config { Phase::Configure } else { Phase::Complete }]);
                 }
-                let run = ModelRun { id: run, todo, claimed: false, aborting: false };
+                let initial = initial || todo.contains(&Phase::Install);
+                let run = ModelRun::new(run, todo);
                 *self = Self { life: Life::Alive, install, config, initial, run: Some(run), ..Self::new() };
                 true
             }
@@ -118,6 +129,23 @@ impl Model {
                 deletable
             }
             Act::Deploy { verb, run, install, config } => self.start_run(verb, run, install, config),
+            Act::Redeploy { run, install, config } => self.redeploy(run, install, config),
+            Act::Prestage { run } => {
+                let fit = matches!(self.deploy, S::Complete | S::PrestageFailed | S::PrestageComplete);
+                fit && self.online && self.managed && self.start(run, Phase::Prestage, None)
+            }
+            Act::Reconfigure { run, net } => {
+                let fit = !self.managed && !copied(self.deploy) && net != self.net;
+                fit && self.start(run, Phase::ReconfigureNetwork, Some(net))
+            }
+            Act::TakeOver { run } => {
+                let fit = matches!(self.deploy, S::Secondary | S::RehomeFailed | S::RehomePrepFailed);
+                if !fit || !self.rehome || self.run.is_some() {
+                    return false;
+                }
+                self.run = Some(ModelRun::new(run, vec![Phase::Rehome]));
+                true
+            }
             Act::CompleteDeployment => {
                 let completable = self.deploy == S::BootstrapComplete && self.run.is_none();
                 self.deploy = if completable { S::Complete } else { self.deploy };
@@ -271,8 +299,28 @@ impl Model {
             return false;
         }
         self.deploy = status(todo[0], "preparing");
-        self.run = Some(ModelRun { id: run, todo, claimed: false, aborting: false });
+        self.run = Some(ModelRun::new(run, todo));
         (self.install, self.config) = (install, config);
+        true
+    }
+
+    fn redeploy(&mut self, run: Uuid, install: bool, config: bool) -> bool {
+        let (install, config) = (self.install || install, self.config || config);
+        if self.managed || self.online || copied(self.deploy) || !install || self.run.is_some() {
+            return false;
+        }
+        let last = if config { Phase::Configure } else { Phase::Complete };
+        self.run = Some(ModelRun::new(run, vec![Phase::Install, Phase::Bootstrap, last]));
+        (self.deploy, self.initial, self.install, self.config) = (S::PreInstall, true, install, config);
+        true
+    }
+
+    fn start(&mut self, run: Uuid, phase: Phase, net: Option<u8>) -> bool {
+        if self.run.is_some() {
+            return false;
+        }
+        self.deploy = status(phase, "preparing");
+        self.run = Some(ModelRun { net, ..ModelRun::new(run, vec![phase]) });
         true
     }
 
@@ -304,7 +352,7 @@ impl Model {
     }
 
     fn progress(&mut self, act: &Act, phase: Phase, run: &ModelRun) -> bool {
-        let played = !matches!(phase, Phase::Create | Phase::Secondary | Phase::Complete);
+        let played = status(phase, "preparing") != status(phase, "running");
         match act {
             Act::Start { .. } => {
                 if run.aborting || (played && self.deploy == status(phase, "running")) {
@@ -327,6 +375,8 @@ impl Model {
                     self.become_secondary();
                     self.rehome = true;
                 }
+                self.initial &= phase != Phase::Rehome;
+                self.net = run.net.unwrap_or(self.net);
                 let rest = run.todo[1..].to_vec();
                 let over = rest.is_empty() || run.aborting;
                 self.run = (!over).then(|| ModelRun { todo: rest, ..run.clone() });
@@ -348,6 +398,7 @@ impl Model {
             return false;
         };
         let secondary = active.todo == [Phase::Secondary];
+        let taking_over = active.todo == [Phase::Rehome];
         let deploy = match self.deploy.as_str() {
             "not-deployed" | "creating" if secondary => "secondary-failed",
             "not-deployed" | "creating" => "create-failed",
@@ -357,6 +408,10 @@ impl Model {
             "bootstrapping" | "aborting-bootstrap" => "bootstrap-failed",
             "pre-config" => "pre-config-failed",
             "configuring" | "aborting-config" => "config-failed",
+            "rehoming" => "rehome-failed",
+            "prestaging-packages" | "prestaging-images" => "prestage-failed",
+            "reconfiguring-network" => "network-reconfiguration-failed",
+            _ if taking_over => "rehome-prep-failed",
             other => other,
         };
         self.end(S::parse(deploy).unwrap());
@@ -366,6 +421,11 @@ impl Model {
 
 fn prestaged(status: S) -> bool {
     status.as_str().starts_with("prestag")
+}
+
+/// A copy that another controller manages.
+fn copied(status: S) -> bool {
+    matches!(status, S::Secondary | S::SecondaryFailed)
 }
 
 /// What a phase is called in a status (jobs.md §1.3, §6.1).
@@ -379,6 +439,18 @@ fn status(phase: Phase, point: &str) -> S {
         (Phase::Complete, "done") => "complete",
         (Phase::Complete, _) => "bootstrap-complete",
         (Phase::Configure, "done") => "complete",
+        (Phase::Rehome, "preparing") => "pre-rehome",
+        (Phase::Rehome, "prep-failed") => "rehome-prep-failed",
+        (Phase::Rehome, "running") => "rehoming",
+        (Phase::Rehome, "done") => "complete",
+        (Phase::Rehome, _) => "rehome-failed",
+        (Phase::Prestage, "preparing") => "prestaging-packages",
+        (Phase::Prestage, "running") => "prestaging-images",
+        (Phase::Prestage, "done") => "prestage-complete",
+        (Phase::Prestage, _) => "prestage-failed",
+        (Phase::ReconfigureNetwork, "preparing" | "running") => "reconfiguring-network",
+        (Phase::ReconfigureNetwork, "done") => "complete",
+        (Phase::ReconfigureNetwork, _) => "network-reconfiguration-failed",
         (Phase::Install, "running") => "installing",
         (Phase::Bootstrap, "running") => "bootstrapping",
         (Phase::Configure, "running") => "configuring",

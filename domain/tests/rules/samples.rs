@@ -1,11 +1,14 @@
 //! Subclouds in the states the contract's tables speak of.
 
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::subcloud::command::{AddSubcloud, DeploySubcloud, DeployVerb, Details};
+use dcm_domain::subcloud::command::{
+    AddSubcloud, DeploySubcloud, DeployVerb, Details, NewAddresses, PrestageSubcloud, ReconfigureNetwork,
+    RedeploySubcloud,
+};
 use dcm_domain::subcloud::{
     AvailabilityChanged, DeployRunClaimed, DeployRunRequested, DeployStatusChanged, Document,
-    ManagementNetwork, RunInputs, Subcloud, SubcloudAdded, SubcloudEvent, SubcloudManaged, SubcloudUnmanaged,
-    SyncStatusChanged, SyncStatusUnknown,
+    ManagementNetwork, NetworkTask, PrestageTask, RunInputs, Subcloud, SubcloudAdded, SubcloudEvent,
+    SubcloudManaged, SubcloudUnmanaged, SyncStatusChanged, SyncStatusUnknown,
 };
 use dcm_domain::value::{
     Availability, DeployStatus, Endpoint, ManagementState, Name, Phase, Region, SecretRef, SyncStatus,
@@ -79,6 +82,60 @@ pub fn deploy(verb: DeployVerb) -> DeploySubcloud {
         deploy_config: None,
         addresses: None,
     }
+}
+
+/// The whole deployment again with nothing sent but what any request has.
+pub fn redeploy(run_id: Uuid) -> RedeploySubcloud {
+    RedeploySubcloud {
+        run_id,
+        inputs: RunInputs::default(),
+        release: "23.09".to_owned(),
+        details: Details::default(),
+        bootstrap: None,
+        bootstrap_address: None,
+        deploy_config: None,
+        addresses: None,
+    }
+}
+
+pub fn prestage(run_id: Uuid) -> PrestageSubcloud {
+    let task = PrestageTask { release: "23.09".to_owned(), force: false };
+    PrestageSubcloud { run_id, sysadmin_password: SecretRef(Uuid::from_u128(8)), task }
+}
+
+pub fn reconfigure(run_id: Uuid, to: ManagementNetwork) -> ReconfigureNetwork {
+    let systemcontroller_gateway_ip = added().systemcontroller_gateway_ip;
+    let task = NetworkTask {
+        addresses: NewAddresses { network: to, systemcontroller_gateway_ip },
+        bootstrap_address: "10.10.10.12".to_owned(),
+        description: None,
+        location: None,
+        group_id: None,
+        install: None,
+    };
+    ReconfigureNetwork { run_id, inputs: RunInputs::default(), task }
+}
+
+/// The network with this number: none of its addresses is another's.
+pub fn net(number: u8) -> ManagementNetwork {
+    let address = |last: &str| format!("10.{number}.0.{last}");
+    ManagementNetwork {
+        subnet: address("0/24"),
+        start_ip: address("2"),
+        end_ip: address("50"),
+        gateway_ip: address("1"),
+    }
+}
+
+/// The number of a network that [`net`] made; 0 for one without addresses.
+pub fn number(network: &ManagementNetwork) -> u8 {
+    network.subnet.split('.').nth(1).and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Rehome data with an address.
+pub fn rehome_data() -> Document {
+    let shown = json!({"name": "subcloud1", "bootstrap-address": "10.10.10.12"});
+    Document { shown, ..document("rehome") }
 }
 
 /// A deploy status change outside a run.

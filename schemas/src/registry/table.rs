@@ -1,13 +1,16 @@
 //! Every event the program writes, with its current version and shape.
 
 use dcm_domain::deploy_files::{self, DeployFilesEvent};
+use dcm_domain::association::{self, PeerGroupAssociationEvent};
 use dcm_domain::audit::{self, AuditTriggerEvent};
 use dcm_domain::directory::{self, DirectoryEvent};
 use dcm_domain::group::{self, SubcloudGroupEvent};
 use dcm_domain::key_directory::{self, KeyDirectoryEvent};
+use dcm_domain::peer_group::{self, SubcloudPeerGroupEvent};
 use dcm_domain::strategy::{self, StrategyEvent};
 use dcm_domain::options::{self, SwUpdateOptionsEvent};
 use dcm_domain::subcloud::{self, SubcloudEvent};
+use dcm_domain::system_peer::{self, SystemPeerEvent};
 use dcm_domain::takeover::{self, TakeOverEvent};
 use serde_json::Value;
 
@@ -146,6 +149,31 @@ table! {
     }
     subjects::AUDIT_TRIGGERS, audit::AuditTriggerEvent {
         AuditTriggered 1,
+    }
+    subjects::SUBCLOUD_PEER_GROUP, peer_group::SubcloudPeerGroupEvent {
+        SubcloudPeerGroupAdded 1,
+        SubcloudPeerGroupImported 1,
+        SubcloudPeerGroupUpdated 1,
+        SubcloudPeerGroupDeleted 1,
+        SubcloudPeerGroupAbandoned 1,
+        MigrationStatusChanged 1,
+        MigrationRequested 1,
+        MigrationFinished 1,
+    }
+    subjects::SYSTEM_PEER, system_peer::SystemPeerEvent {
+        SystemPeerAdded 1,
+        SystemPeerImported 1,
+        SystemPeerUpdated 1,
+        SystemPeerDeleted 1,
+        SystemPeerAbandoned 1,
+    }
+    subjects::PEER_GROUP_ASSOCIATION, association::PeerGroupAssociationEvent {
+        PeerGroupAssociationAdded 1,
+        PeerGroupAssociationImported 1,
+        PeerGroupAssociationDeleted 1,
+        PeerGroupAssociationAbandoned 1,
+        AssociationSyncRequested 1,
+        AssociationSyncStatusChanged 1,
     }
     subjects::KEY_DIRECTORY, key_directory::KeyDirectoryEvent {
         KeysReserved 1,
