@@ -6,6 +6,7 @@
 mod abort;
 mod act;
 mod availability;
+mod backup;
 mod decision_table;
 mod delete_and_rename;
 mod deploy_verbs;
