@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dcm_domain::deploy_files::DeployFiles;
 use dcm_domain::validate::{Controller, Releases};
 use dcm_domain::value::Subnet;
 use dcm_journal::fleet::Fleet;
+use dcm_journal::repository::Repository;
 use dcm_journal::store::Journal;
 use dcm_journal::vault::Vault;
 use dcm_projections::{Fragments, ReadModels, RebuildState};
@@ -20,6 +22,7 @@ use crate::events;
 use crate::freshness::Head;
 use crate::ops::Readiness;
 use crate::platform::Platform;
+use crate::policy::Policy;
 use crate::subclouds::render;
 
 /// What the program hands to the API.
@@ -42,6 +45,8 @@ pub struct Parts {
     pub asyncapi: Value,
     /// What the platform around the controller can be asked.
     pub platform: Arc<dyn Platform>,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
     /// Ends event streams when the program stops.
     pub stop: CancellationToken,
 }
@@ -82,6 +87,8 @@ pub struct Dirs {
     pub backups: PathBuf,
     /// Logs of playbooks.
     pub logs: PathBuf,
+    /// Certificate files of root CA renewals (fleet.md §8.4 step 8).
+    pub certs: PathBuf,
 }
 
 impl Settings {
@@ -109,6 +116,7 @@ struct Inner {
     list_by_region: Fragments,
     rebuilds: RebuildState,
     head: Head,
+    deploy_files: Repository<DeployFiles>,
     streams: Arc<Semaphore>,
 }
 
@@ -119,12 +127,14 @@ impl App {
             |piece| Fragments::new(parts.models.subclouds(), render::LIST_HEAD, render::LIST_TAIL, piece);
         let (list, list_by_region) = (list(render::listed), list(render::listed_by_region));
         let head = Head::new(&parts.journal);
+        let deploy_files = Repository::new(Arc::clone(&parts.journal));
         Self(Arc::new(Inner {
             parts,
             list,
             list_by_region,
             rebuilds: RebuildState::default(),
             head,
+            deploy_files,
             streams: events::places(),
         }))
     }
@@ -174,6 +184,11 @@ impl App {
         self.0.parts.platform.as_ref()
     }
 
+    /// Who may do what.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.0.parts.policy
+    }
+
     /// Cancelled when the program stops.
     pub fn stop(&self) -> &CancellationToken {
         &self.0.parts.stop
@@ -197,6 +212,11 @@ impl App {
     /// The journal's head, as this process knows it.
     pub(crate) fn head(&self) -> &Head {
         &self.0.head
+    }
+
+    /// What was uploaded for each release.
+    pub(crate) fn deploy_files(&self) -> &Repository<DeployFiles> {
+        &self.0.deploy_files
     }
 
     /// Places for event streams.

@@ -3,9 +3,11 @@
 //! A release that gets here was accepted by subclouds.md V2, so it names a folder; what could leave it is refused all
 //! the same.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dcm_domain::deploy_files::DeployOption;
 use dcm_domain::subcloud::DeployArtifacts;
 use dcm_domain::validate::{Map, Refused, Status};
 
@@ -61,6 +63,15 @@ impl DeployFiles {
         off_thread(move || artifacts(&deploy, &alternative, &release)).await
     }
 
+    /// The names of the files uploaded for `release`, by option; the first one by name, if there are several.
+    ///
+    /// # Errors
+    /// 503 if nobody can look.
+    pub async fn uploaded(&self, release: &str) -> Result<BTreeMap<DeployOption, String>, Refused> {
+        let folder = folder(&self.deploy, release);
+        off_thread(move || Ok(folder.map(|folder| uploaded(&folder)).unwrap_or_default())).await
+    }
+
     /// The bootstrap validation variables of `release`, if they are there (subclouds.md V6).
     pub async fn variables(&self, release: &str) -> Option<Map> {
         let folder = folder(&self.previous_playbooks, release)?;
@@ -78,7 +89,7 @@ async fn off_thread<T: Send + 'static>(
 }
 
 /// The folder of `release` in `base`; none for what is no single path component.
-fn folder(base: &Path, release: &str) -> Option<PathBuf> {
+pub(crate) fn folder(base: &Path, release: &str) -> Option<PathBuf> {
     let mut parts = Path::new(release).components();
     match (parts.next(), parts.next()) {
         (Some(std::path::Component::Normal(part)), None) => Some(base.join(part)),
@@ -100,8 +111,8 @@ fn load_image(loads: &Path, release: &str) -> Result<String, Refused> {
 
 fn artifacts(deploy: &Path, alternative: &Path, release: &str) -> Result<DeployArtifacts, Refused> {
     let uploaded = folder(deploy, release).map(|folder| {
-        ["deploy_playbook_", "deploy_overrides_", "deploy_chart_"]
-            .map(|option| first(&folder, |name| name.starts_with(option)))
+        [DeployOption::Playbook, DeployOption::Overrides, DeployOption::Chart]
+            .map(|option| of_option(&folder, option))
     });
     if let Some([Some(deploy_playbook), Some(deploy_overrides), Some(deploy_chart)]) = uploaded {
         let user_uploaded_artifacts = true;
@@ -129,6 +140,21 @@ fn artifacts(deploy: &Path, alternative: &Path, release: &str) -> Result<DeployA
         }
         _ => Err(Refused::bad_request(format!("Missing required deploy files: {}", missing.join(", ")))),
     }
+}
+
+fn uploaded(folder: &Path) -> BTreeMap<DeployOption, String> {
+    let name = |option: DeployOption| {
+        let path = of_option(folder, option)?;
+        let stored = Path::new(&path).file_name()?.to_str()?;
+        Some((option, stored.strip_prefix(option.as_str())?.strip_prefix('_')?.to_owned()))
+    };
+    DeployOption::ALL.into_iter().filter_map(name).collect()
+}
+
+/// The path of the uploaded file of `option`.
+fn of_option(folder: &Path, option: DeployOption) -> Option<String> {
+    let prefix = format!("{}_", option.as_str());
+    first(folder, |name| name.starts_with(&prefix))
 }
 
 /// The path of the first file of `folder`, by name, whose name is `wanted`.

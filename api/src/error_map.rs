@@ -4,11 +4,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use dcm_domain::directory::Rejection as DirectoryRejection;
+use dcm_domain::group;
+use dcm_domain::options;
 use dcm_domain::subcloud::Rejection;
 use dcm_domain::validate::{Refused, Status};
 use dcm_domain::value::InvalidName;
+use dcm_journal::collection::CollectionError;
 use dcm_journal::fleet::FleetError;
-use dcm_journal::repository::Unavailable;
+use dcm_journal::repository::{CommandError, Unavailable};
 use dcm_journal::store::ReadError;
 use dcm_journal::vault::VaultError;
 use dcm_projections::RebuildError;
@@ -16,7 +19,7 @@ use dcm_projections::RebuildError;
 use crate::transport::ApiError;
 
 /// When a client may try again after something was not there.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl From<Rejection> for ApiError {
     /// 400 for what the old API process found, 422 for what its manager found (subclouds.md §1.3).
@@ -35,6 +38,10 @@ impl From<Rejection> for ApiError {
             | R::NotCompletable { .. }
             | R::NotAbortable { .. }
             | R::NotInitialDeployment { .. }
+            | R::SecondaryState { .. }
+            | R::NotRedeployable { .. }
+            | R::InstallValuesMissing
+            | R::NotPrestageable { .. }
             | R::NotMigratable { .. }
             | R::RehomeDataMissing { .. }
             | R::RehomePayloadEmpty { .. }
@@ -54,6 +61,8 @@ impl From<Rejection> for ApiError {
             | R::RehomeNeedsValues
             | R::DeleteManaged { .. }
             | R::DeleteOnline { .. }
+            | R::ReconfigureManaged
+            | R::AddressInUse { .. }
             | R::RunNotActive
             | R::RunClaimed
             | R::OutOfTurn => Self::unprocessable(text),
@@ -67,8 +76,9 @@ impl From<DirectoryRejection> for ApiError {
         let text = rejection.to_string();
         match rejection {
             R::NameTaken { .. } | R::RegionTaken { .. } => Self::conflict(text),
-            R::NameOrRegionTaken { .. } => Self::unprocessable(text),
-            R::SubnetOverlaps => Self::bad_request(text),
+            R::NameOrRegionTaken { .. } | R::SubnetChangeUnderWay => Self::unprocessable(text),
+            R::SubnetOverlaps | R::GroupClosed | R::GroupNotEmpty => Self::bad_request(text),
+            R::MoveUnderWay => Self::unavailable(text, RETRY_AFTER),
             R::Unknown => Self::not_found(text),
         }
     }
@@ -85,12 +95,74 @@ impl From<FleetError> for ApiError {
     }
 }
 
+impl<R: Error> From<CollectionError<R>> for ApiError
+where
+    Self: From<R>,
+{
+    fn from(error: CollectionError<R>) -> Self {
+        match error {
+            CollectionError::Rejected(rejection) => rejection.into(),
+            CollectionError::Stale => Self::unavailable(error.to_string(), RETRY_AFTER),
+            CollectionError::IdReused => Self::unprocessable(error.to_string()),
+            CollectionError::Unavailable(cause) => cause.into(),
+        }
+    }
+}
+
+impl<R: Error> From<CommandError<R>> for ApiError
+where
+    Self: From<R>,
+{
+    fn from(error: CommandError<R>) -> Self {
+        match error {
+            CommandError::Rejected(rejection) => rejection.into(),
+            CommandError::IdReused => Self::unprocessable(error.to_string()),
+            CommandError::Unavailable(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<std::convert::Infallible> for ApiError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<options::Rejection> for ApiError {
+    fn from(rejection: options::Rejection) -> Self {
+        match rejection {
+            options::Rejection::NoOwnOptions => Self::not_found(rejection.to_string()),
+            options::Rejection::AlreadyThere => Self::conflict(rejection.to_string()),
+        }
+    }
+}
+
+impl From<group::Rejection> for ApiError {
+    /// 400 for whatever the request or the group's state does not allow (fleet.md §2; decisions.md, "Duplicate names").
+    fn from(rejection: group::Rejection) -> Self {
+        use group::Rejection as R;
+        let text = rejection.to_string();
+        match rejection {
+            R::NotFound => Self::not_found(text),
+            R::ChangeUnderWay => Self::unavailable(text, RETRY_AFTER),
+            R::InvalidName
+            | R::InvalidDescription
+            | R::InvalidApplyType
+            | R::InvalidMaxParallel
+            | R::NothingToUpdate
+            | R::DefaultNameFixed
+            | R::DefaultStays
+            | R::NotEmpty
+            | R::NameTaken
+            | R::AlreadyExists => Self::bad_request(text),
+        }
+    }
+}
+
 impl From<Unavailable> for ApiError {
     fn from(error: Unavailable) -> Self {
         match error {
-            Unavailable::Contended => {
-                Self::unavailable("the subcloud is being changed by others", RETRY_AFTER)
-            }
+            Unavailable::Contended => Self::unavailable("it is being changed by others", RETRY_AFTER),
             Unavailable::Unwritable(_) => defect("an event could not be written", &error),
             _ => missing("the journal is not available", &error),
         }

@@ -21,6 +21,10 @@ use crate::transport::routing;
     tags(
         (name = "subclouds", description = "Subclouds, and the axes on which they change"),
         (name = "deployment", description = "Deployment in phases"),
+        (name = "strategy", description = "Update strategies and their steps"),
+        (name = "backup", description = "Backups of subclouds, and restores from them"),
+        (name = "groups", description = "Groups of subclouds that are updated together"),
+        (name = "alarms", description = "Alarm counts of subclouds, and news from the platform"),
         (name = "history", description = "What happened, when, and who did it"),
         (name = "operation", description = "Health and read models of this program")
     )

@@ -9,7 +9,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::openapi::{Description, add_common_answers};
 use crate::transport::{Routes, TransportSettings, wrap};
-use crate::{events, history, ops, phased, subclouds};
+use crate::{alarms, backup, deploy, events, groups, history, notifications, ops, options, phased, strategy, subclouds};
 
 /// The whole API over `app`, ready to be served.
 pub fn router(app: App, settings: TransportSettings) -> Router {
@@ -42,6 +42,13 @@ fn contract() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(subclouds::routes())
         .merge(phased::routes())
+        .merge(backup::routes())
+        .merge(deploy::routes())
+        .merge(strategy::routes())
+        .merge(groups::routes())
+        .merge(options::routes())
+        .merge(alarms::routes())
+        .merge(notifications::routes())
         .merge(history::routes())
         .merge(ops::routes())
 }

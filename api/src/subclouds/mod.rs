@@ -6,7 +6,7 @@ pub(crate) mod creation;
 mod delete;
 mod detail;
 pub mod forms;
-mod group;
+pub(crate) mod group;
 mod list;
 mod network_reconfiguration;
 pub(crate) mod payload;
@@ -24,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::policy::{Allowed, Rule, rule};
 use crate::transport::{ApiError, unknown_path};
 
 /// The routes of subclouds.
@@ -42,10 +43,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(detail::detail))
         // Any second segment that is no verb shows the details (subclouds.md §6.2); other methods do not know it.
         .route("/v1.0/subclouds/{subcloud}/{view}", get(detail::any_view).fallback(unknown_path))
-        .route("/v1.0/subclouds", patch(without_reference).delete(without_reference))
+        .route(
+            "/v1.0/subclouds",
+            patch(without_reference::<rule::SubcloudsModify>)
+                .delete(without_reference::<rule::SubcloudsDelete>),
+        )
 }
 
 /// Changing or deleting no subcloud in particular (decisions.md, "Reference missing").
-async fn without_reference() -> ApiError {
+async fn without_reference<R: Rule>(_: Allowed<R>) -> ApiError {
     ApiError::bad_request("Subcloud ID required")
 }

@@ -126,7 +126,11 @@ pub fn deploy_config(form: &Form) -> Result<Option<Secret>, ApiError> {
         .map_err(|_| ApiError::bad_request("Failed to upload deploy_config file: it must be UTF-8 text"))
 }
 
-fn yaml_file(form: &Form, name: &str) -> Result<Option<Map>, ApiError> {
+/// The YAML mapping in the file `name`, if it was sent.
+///
+/// # Errors
+/// 400 `Unable to load <name> file contents` for what cannot be read, or is no file (S-Q5).
+pub fn yaml_file(form: &Form, name: &str) -> Result<Option<Map>, ApiError> {
     let Some(part) = form.part(name) else { return Ok(None) };
     if part.filename().is_none() {
         return Err(ApiError::bad_request(format!(

@@ -15,7 +15,7 @@ use self::read::shown;
 use super::error::ApiError;
 
 pub use read::{Parts, StreamedPart};
-pub use yaml::yaml_bool;
+pub use yaml::{YamlProblem, mapping as yaml_mapping, yaml_bool};
 
 /// Bounds on a form; sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
