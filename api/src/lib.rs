@@ -6,6 +6,7 @@ pub mod asker;
 pub mod backup;
 pub mod deploy;
 mod deploy_files;
+mod checks;
 mod documents;
 mod error_map;
 mod events;

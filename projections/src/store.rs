@@ -9,13 +9,18 @@ use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr, SqlStr};
 
+use crate::alarms::Alarms;
+use crate::associations::Associations;
 use crate::checkpoint::{self, Checkpoint};
 use crate::groups::Groups;
 use crate::history::History;
+use crate::options::Options;
+use crate::peer_groups::PeerGroups;
 use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::strategy::Strategies;
 use crate::subclouds::Subclouds;
+use crate::system_peers::SystemPeers;
 
 /// How long a query may wait for a connection before the read models count as unavailable.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -87,12 +92,17 @@ impl ReadModels {
     }
 
     /// Every projection there is.
-    pub fn projections() -> [&'static dyn Projection; 4] {
+    pub fn projections() -> [&'static dyn Projection; 9] {
         [
             &crate::subclouds::PROJECTION,
             &crate::groups::PROJECTION,
             &crate::history::PROJECTION,
             &crate::strategy::PROJECTION,
+            &crate::options::PROJECTION,
+            &crate::alarms::PROJECTION,
+            &crate::peer_groups::PROJECTION,
+            &crate::system_peers::PROJECTION,
+            &crate::associations::PROJECTION,
         ]
     }
 
@@ -109,6 +119,31 @@ impl ReadModels {
     /// Queries of the update strategy.
     pub fn strategies(self: &Arc<Self>) -> Strategies {
         Strategies::new(Arc::clone(self))
+    }
+
+    /// Queries of update options.
+    pub fn options(self: &Arc<Self>) -> Options {
+        Options::new(Arc::clone(self))
+    }
+
+    /// Queries of alarm counts.
+    pub fn alarms(self: &Arc<Self>) -> Alarms {
+        Alarms::new(Arc::clone(self))
+    }
+
+    /// Queries of peer groups.
+    pub fn peer_groups(self: &Arc<Self>) -> PeerGroups {
+        PeerGroups::new(Arc::clone(self))
+    }
+
+    /// Queries of system peers.
+    pub fn system_peers(self: &Arc<Self>) -> SystemPeers {
+        SystemPeers::new(Arc::clone(self))
+    }
+
+    /// Queries of associations.
+    pub fn associations(self: &Arc<Self>) -> Associations {
+        Associations::new(Arc::clone(self))
     }
 
     /// Queries of histories.

@@ -14,6 +14,12 @@ pub const DIRECTORY: &str = "directory";
 pub const KEY_DIRECTORY: &str = "key-directory";
 /// Aggregate token of subcloud groups; their key is the uuid.
 pub const SUBCLOUD_GROUP: &str = "subcloud-group";
+/// Aggregate token of subcloud peer groups; their key is the uuid.
+pub const SUBCLOUD_PEER_GROUP: &str = "subcloud-peer-group";
+/// Aggregate token of system peers; their key is the uuid.
+pub const SYSTEM_PEER: &str = "system-peer";
+/// Aggregate token of peer group associations; their key is the uuid.
+pub const PEER_GROUP_ASSOCIATION: &str = "peer-group-association";
 /// Aggregate token of the update options; their key is themselves.
 pub const SW_UPDATE_OPTIONS: &str = "sw-update-options";
 /// Aggregate token of audits that were asked for; their key is themselves.

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dcm_domain::aggregate::Aggregate;
+use dcm_domain::association::{PeerGroupAssociation, PeerGroupAssociationEvent};
 use dcm_domain::audit::{AuditTriggerEvent, AuditTriggers};
 use dcm_domain::deploy_files::{DeployFiles, DeployFilesEvent};
 use dcm_domain::directory::{Directory, DirectoryEvent};
 use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent};
 use dcm_domain::key_directory::{KeyDirectory, KeyDirectoryEvent};
 use dcm_domain::options::{SwUpdateOptions, SwUpdateOptionsEvent};
+use dcm_domain::peer_group::{SubcloudPeerGroup, SubcloudPeerGroupEvent};
 use dcm_domain::strategy::{StrategyEvent, SwUpdateStrategy};
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_domain::system_peer::{SystemPeer, SystemPeerEvent};
 use dcm_domain::takeover::{TakeOver, TakeOverEvent};
 use dcm_schemas::{Envelope, documents, registry, subjects};
 use serde_json::Value;
@@ -58,6 +61,13 @@ fn decode(envelope: &Envelope) {
         subjects::KEY_DIRECTORY => drop(registry::decode::<KeyDirectoryEvent>(envelope).unwrap()),
         subjects::DEPLOY_FILES => drop(registry::decode::<DeployFilesEvent>(envelope).unwrap()),
         subjects::SUBCLOUD_GROUP => drop(registry::decode::<SubcloudGroupEvent>(envelope).unwrap()),
+        subjects::SUBCLOUD_PEER_GROUP => {
+            drop(registry::decode::<SubcloudPeerGroupEvent>(envelope).unwrap());
+        }
+        subjects::SYSTEM_PEER => drop(registry::decode::<SystemPeerEvent>(envelope).unwrap()),
+        subjects::PEER_GROUP_ASSOCIATION => {
+            drop(registry::decode::<PeerGroupAssociationEvent>(envelope).unwrap());
+        }
         subjects::TAKE_OVER => drop(registry::decode::<TakeOverEvent>(envelope).unwrap()),
         subjects::SW_UPDATE_STRATEGY => drop(registry::decode::<StrategyEvent>(envelope).unwrap()),
         other => panic!("no aggregate is called {other}"),
@@ -84,6 +94,9 @@ fn fold_any(events: &[Envelope]) {
         subjects::KEY_DIRECTORY => drop(fold::<KeyDirectory>(events)),
         subjects::DEPLOY_FILES => drop(fold::<DeployFiles>(events)),
         subjects::SUBCLOUD_GROUP => drop(fold::<SubcloudGroup>(events)),
+        subjects::SUBCLOUD_PEER_GROUP => drop(fold::<SubcloudPeerGroup>(events)),
+        subjects::SYSTEM_PEER => drop(fold::<SystemPeer>(events)),
+        subjects::PEER_GROUP_ASSOCIATION => drop(fold::<PeerGroupAssociation>(events)),
         subjects::TAKE_OVER => drop(fold::<TakeOver>(events)),
         subjects::SW_UPDATE_STRATEGY => drop(fold::<SwUpdateStrategy>(events)),
         other => panic!("no aggregate is called {other}"),

@@ -131,11 +131,7 @@ impl<'a> Given<'a> {
 
     /// The texts it may mean, in the order to try them.
     pub(crate) fn texts(self) -> impl Iterator<Item = &'a str> {
-        let most = match self.place {
-            Place::Last => usize::MAX,
-            Place::BeforeVerb => 1,
-        };
-        alternatives(self.text).take(most)
+        texts(self.text, self.place)
     }
 
     fn keys(self) -> impl Iterator<Item = Key<'a>> {
@@ -148,7 +144,17 @@ impl<'a> Given<'a> {
     }
 }
 
-fn is_number(text: &str) -> bool {
+/// The texts that `text` at `place` may mean, in the order to try them.
+pub(crate) fn texts(text: &str, place: Place) -> impl Iterator<Item = &str> {
+    let most = match place {
+        Place::Last => usize::MAX,
+        Place::BeforeVerb => 1,
+    };
+    alternatives(text).take(most)
+}
+
+/// Whether a reference is an id: digits alone.
+pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

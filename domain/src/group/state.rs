@@ -3,6 +3,7 @@
 use super::{Rejection, SubcloudGroupEvent, command::AbandonSubcloudGroup, name_key};
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::key_directory::{KeyEntry, Keys, Listed};
+use crate::value::Timestamp;
 
 /// A subcloud group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct SubcloudGroup {
     pub update_apply_type: String,
     /// How many members are worked on at once.
     pub max_parallel_subclouds: i64,
+    /// When it was added and last changed in the installation it was taken over from.
+    pub imported: Option<(Timestamp, Option<Timestamp>)>,
     /// Whether it is gone, or never began.
     pub deleted: bool,
 }
@@ -35,6 +38,7 @@ impl Aggregate for SubcloudGroup {
                 description: added.description.clone(),
                 update_apply_type: added.update_apply_type.clone(),
                 max_parallel_subclouds: added.max_parallel_subclouds.into(),
+                imported: None,
                 deleted: false,
             }),
             (None, E::SubcloudGroupImported(imported)) => Ok(Self {
@@ -43,6 +47,7 @@ impl Aggregate for SubcloudGroup {
                 description: imported.description.clone(),
                 update_apply_type: imported.update_apply_type.clone(),
                 max_parallel_subclouds: imported.max_parallel_subclouds,
+                imported: Some((imported.created_at, imported.updated_at)),
                 deleted: false,
             }),
             (None, E::SubcloudGroupAbandoned(abandoned)) => Ok(Self {
@@ -51,6 +56,7 @@ impl Aggregate for SubcloudGroup {
                 description: String::new(),
                 update_apply_type: String::new(),
                 max_parallel_subclouds: 0,
+                imported: None,
                 deleted: true,
             }),
             (Some(mut state), E::SubcloudGroupUpdated(updated)) if !state.deleted => {

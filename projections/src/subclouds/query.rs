@@ -1,5 +1,6 @@
 //! Queries of subclouds and their runs. Each takes the active version inside its own transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dcm_domain::value::Timestamp;
@@ -45,6 +46,20 @@ pub struct RunRow {
     /// The worker that claimed it.
     pub worker: Option<String>,
 }
+
+/// How many subclouds share a deploy status and a management state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateCount {
+    /// The deploy status.
+    pub deploy_status: String,
+    /// The management state.
+    pub management_state: String,
+    /// How many.
+    pub count: i64,
+}
+
+/// Runs asked for in one statement.
+const RUNS_AT_ONCE: usize = 1000;
 
 impl Subclouds {
     pub(crate) const fn new(models: Arc<ReadModels>) -> Self {
@@ -172,6 +187,76 @@ impl Subclouds {
             format!("select state from subcloud_v{active} where group_id = $1 and deleted = 0 order by id");
         let rows = sqlx::query(sql(text)).bind(group_id).fetch_all(&mut *tx).await?;
         rows.iter().map(row).collect()
+    }
+
+    /// The subclouds of a peer group that are not deleted, by id.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn in_peer_group(&self, peer_group_id: i64) -> Result<Vec<SubcloudRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text =
+            format!("select state from subcloud_v{active} where peer_group_id = $1 and deleted = 0 order by id");
+        let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
+        rows.iter().map(row).collect()
+    }
+
+    /// How many subclouds of a peer group have each deploy status and management state.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn counts_in_peer_group(&self, peer_group_id: i64) -> Result<Vec<StateCount>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text = format!(
+            "select deploy_status, management_state, count(*) from subcloud_v{active}
+             where peer_group_id = $1 and deleted = 0 group by deploy_status, management_state"
+        );
+        let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
+        let count = |row: &AnyRow| {
+            Ok(StateCount {
+                deploy_status: row.try_get(0)?,
+                management_state: row.try_get(1)?,
+                count: row.try_get(2)?,
+            })
+        };
+        rows.iter().map(count).collect()
+    }
+
+    /// The ids of the peer groups that subclouds belong to.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn peer_group_ids(&self) -> Result<Vec<i64>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text = format!(
+            "select distinct peer_group_id from subcloud_v{active} where peer_group_id is not null and deleted = 0"
+        );
+        sqlx::query_scalar(sql(text)).fetch_all(&mut *tx).await
+    }
+
+    /// How those of `run_ids` have ended that were requested: `None` while one is open.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn outcomes(&self, run_ids: &[Uuid]) -> Result<HashMap<Uuid, Option<String>>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let mut found = HashMap::new();
+        for some in run_ids.chunks(RUNS_AT_ONCE) {
+            let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+            let text = format!(
+                "select run_id, outcome from deploy_run_v{active} where run_id in ({})",
+                places.join(", ")
+            );
+            let query = some.iter().fold(sqlx::query(sql(text)), |query, run| query.bind(run.to_string()));
+            for row in query.fetch_all(&mut *tx).await? {
+                found.insert(uuid(&row, 0)?, row.try_get(1)?);
+            }
+        }
+        Ok(found)
     }
 
     async fn one(

@@ -1,0 +1,62 @@
+//! F3: the subclouds of a group.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+
+use super::reference;
+use crate::app::App;
+use crate::freshness::{Waited, Wanted};
+use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
+use crate::subclouds::reference::Place;
+use crate::subclouds::render::{MemberList, member};
+use crate::transport::ApiError;
+
+/// Lists the subclouds of a group.
+///
+/// By id.
+#[utoipa::path(
+    get, path = "/v1.0/subcloud-groups/{group}/subclouds", tag = "groups", operation_id = "list_group_subclouds",
+    params(
+        ("group" = String, Path, description = "Id or name"),
+        ("DCM-Position" = Option<String>, Header, description = "Position of a write that the answer must show"),
+    ),
+    responses(
+        (status = 200, description = "The subclouds", body = MemberList),
+        (status = 403, description = "Not allowed", body = ErrorBody),
+        (status = 404, description = "There is no such group", body = ErrorBody),
+        (status = 503, description = "The read models are not available", body = ErrorBody),
+    )
+)]
+pub(super) async fn members(
+    State(app): State<App>,
+    _: Allowed<rule::SubcloudGroupsGet>,
+    wanted: Wanted,
+    Path(group): Path<String>,
+) -> Result<Response, ApiError> {
+    let waited = wanted.wait(&app).await?;
+    rows(&app, &group, waited).await
+}
+
+/// The members under any other second segment, which the contract does not look at.
+pub(super) async fn any_view(
+    State(app): State<App>,
+    _: Allowed<rule::SubcloudGroupsGet>,
+    wanted: Wanted,
+    Path((group, _)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let waited = wanted.wait(&app).await?;
+    rows(&app, &group, waited).await
+}
+
+async fn rows(app: &App, group: &str, waited: Waited) -> Result<Response, ApiError> {
+    let subclouds = app.models().subclouds();
+    let (position, event_time) = subclouds.position().await?;
+    let group = reference::row(app, group, Place::BeforeVerb).await?;
+    let rows = subclouds.in_group(group.id).await?;
+    let body = MemberList { subclouds: rows.iter().map(member).collect() };
+    let mut response = Json(body).into_response();
+    waited.mark(app, &mut response, position, event_time).await;
+    Ok(response)
+}
