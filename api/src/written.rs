@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use dcm_domain::aggregate::Aggregate;
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
 use dcm_domain::value::Timestamp;
 use dcm_journal::repository::Done;
@@ -26,28 +27,32 @@ pub async fn subcloud(
     let Some(state) = done.loaded.state.as_deref() else {
         return Err(defect("a command left no subcloud", &std::io::Error::other("empty stream")));
     };
-    let shown = shown(app, done).await;
+    let shown = wait(app, done).await;
     let mut body = render::subcloud(state, times(app, done, state).await, form);
     adjust(&mut body);
-    Ok(answer(app, done, shown, body.into()))
+    Ok(marked(app, done, shown, Json(body).into_response()))
 }
 
 /// Answers with `body`: for commands whose answer is not the subcloud (`null`, `{"result": "OK"}`).
-pub async fn body(app: &App, done: &Done<Subcloud>, body: Value) -> Response {
-    let shown = shown(app, done).await;
-    answer(app, done, shown, body)
+pub async fn body<A: Aggregate>(app: &App, done: &Done<A>, body: Value) -> Response {
+    once_shown(app, done, Json(body).into_response()).await
+}
+
+/// Gives `response` once the read models show what the command left, with the headers of a write.
+pub async fn once_shown<A: Aggregate>(app: &App, done: &Done<A>, response: Response) -> Response {
+    let shown = wait(app, done).await;
+    marked(app, done, shown, response)
 }
 
 /// Waits until the read models show what the command left. False if the wait was too short.
-async fn shown(app: &App, done: &Done<Subcloud>) -> bool {
+pub async fn wait<A: Aggregate>(app: &App, done: &Done<A>) -> bool {
     match done.position.or(done.loaded.position) {
         Some(position) => app.models().progress().wait(position.order, app.settings().wait).await,
         None => true,
     }
 }
 
-fn answer(app: &App, done: &Done<Subcloud>, shown: bool, body: Value) -> Response {
-    let mut response = Json(body).into_response();
+fn marked<A: Aggregate>(app: &App, done: &Done<A>, shown: bool, mut response: Response) -> Response {
     if let Some(position) = done.position.or(done.loaded.position) {
         set(&mut response, POSITION, &position.to_string());
     }

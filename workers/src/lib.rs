@@ -8,3 +8,4 @@ mod outage;
 pub mod playbook;
 pub mod relay;
 pub mod singleton;
+pub mod strategy;

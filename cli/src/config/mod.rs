@@ -226,6 +226,8 @@ pub struct Dirs {
     pub logs: Option<PathBuf>,
     /// Private directories of active runs.
     pub runs: Option<PathBuf>,
+    /// Certificate files of root CA renewals.
+    pub certs: Option<PathBuf>,
 }
 
 /// [`Dirs`] with every default filled in; each field is the directory of the same name there.
@@ -240,6 +242,7 @@ pub struct Paths {
     pub backups: PathBuf,
     pub logs: PathBuf,
     pub runs: PathBuf,
+    pub certs: PathBuf,
 }
 
 impl Dirs {
@@ -270,6 +273,7 @@ impl Dirs {
             ),
             backups: pick(&self.backups, "backups", "/opt/dc-vault/backups"),
             logs: pick(&self.logs, "log/ansible", "/var/log/dcmanager/ansible"),
+            certs: pick(&self.certs, "certs", "/opt/dc-vault/certs"),
             runs: absolute(self.runs.clone().unwrap_or_else(|| data_dir.join("runs"))),
         }
     }

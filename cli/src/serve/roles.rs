@@ -13,6 +13,7 @@ use dcm_domain::value::Subnet;
 use dcm_journal::lease::Holder;
 use dcm_projections::Projector;
 use dcm_workers::housekeeping::Housekeeping;
+use dcm_workers::strategy::StrategyKeeper;
 use dcm_workers::{certmon, deploy, relay, singleton};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,7 @@ fn settings(config: &Config) -> Result<Settings, Failure> {
             applications: paths.alternative_deploy,
             backups: paths.backups,
             logs: paths.logs,
+            certs: paths.certs,
         },
         wait: Duration::from_millis(config.write_wait_ms),
         ..Settings::new(controller.software_version.clone(), subnet, pool)
@@ -140,8 +142,16 @@ async fn run_timeouts(process: &Process) -> Result<(), Failure> {
     let times = deploy_settings(&process.config).timeouts();
     let timeouts = deploy::RunTimeouts::new(fleet, leases, models, Some(vault), times);
     let timeouts = timeouts.map_err(|error| Failure::start("run timeouts", error))?;
-    timeouts.run(process.stop.clone()).await;
-    Ok(())
+    let ((), kept) = tokio::join!(timeouts.run(process.stop.clone()), strategy_keeper(process));
+    kept
+}
+
+/// Sees to the update strategy, while this process holds the lease for it.
+async fn strategy_keeper(process: &Process) -> Result<(), Failure> {
+    let Stores { fleet, vault, .. } = process.stores.clone();
+    let claim_within = Duration::from_secs(process.config.deploy.claim_within_secs);
+    let keeper = StrategyKeeper::new(fleet, vault, claim_within);
+    only_one(process, "update-strategy", |_, held| keeper.run(held)).await
 }
 
 async fn only_one<W, F>(process: &Process, name: &str, work: W) -> Result<(), Failure>
@@ -193,8 +203,10 @@ pub async fn worker(process: Process) -> Result<(), Failure> {
     });
     let worker = worker.map_err(|error| Failure::start("worker", error))?;
     let housekeeping = Housekeeping::new(Arc::clone(&stores.fleet), Arc::clone(&stores.models));
-    tokio::join!(worker.run(process.stop.clone()), housekeeping.run(process.stop.clone()));
-    Ok(())
+    let stop = || process.stop.clone();
+    let ((), (), kept) =
+        tokio::join!(worker.run(stop()), housekeeping.run(stop()), strategy_keeper(&process));
+    kept
 }
 
 fn deploy_settings(config: &Config) -> deploy::Settings {
