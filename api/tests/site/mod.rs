@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use dcm_api::ops::Readiness;
+use dcm_api::platform::{ConfiguredPlatform, Platform};
+use dcm_api::policy::{Policy, Sources};
 use dcm_api::transport::TransportSettings;
 use dcm_api::{App, Parts, Settings, router};
 use dcm_domain::aggregate::Command;
@@ -81,6 +83,11 @@ impl Site {
 
     /// A new controller with the settings that `edit` leaves; it is given the controller's directory too.
     pub async fn start_with(edit: impl FnOnce(&mut Settings, &Path)) -> Self {
+        Self::start_on(Arc::new(ConfiguredPlatform::default()), edit).await
+    }
+
+    /// The same, on a platform that can be asked.
+    pub async fn start_on(platform: Arc<dyn Platform>, edit: impl FnOnce(&mut Settings, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let journal = dcm_journal::store::open("embedded:", dir.path()).await.unwrap();
         let vault = dcm_journal::vault::open("embedded:", dir.path(), None).await.unwrap();
@@ -96,6 +103,7 @@ impl Site {
         let mut settings = Settings { wait: PATIENCE, ..Settings::new("22.12", subnet, pool) };
         edit(&mut settings, dir.path());
         let readiness = Arc::new(Readiness::default());
+        let policies = Sources { files: vec![dir.path().join("policy.yaml")], dirs: vec!["policy.d".into()] };
         let app = App::new(Parts {
             fleet: Arc::clone(&fleet),
             models: Arc::clone(&models),
@@ -105,7 +113,8 @@ impl Site {
             readiness: Arc::clone(&readiness),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             asyncapi: json!({"asyncapi": "3.0.0"}),
-            platform: Arc::new(dcm_api::platform::ConfiguredPlatform::default()),
+            platform,
+            policy: Arc::new(Policy::open(policies).unwrap()),
             stop: stop.clone(),
         });
         let router = router(app.clone(), TransportSettings::default());

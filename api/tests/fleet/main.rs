@@ -1,0 +1,7 @@
+//! Groups, peers and strategies over HTTP on real embedded stores, by the case numbers of `docs/contract/fleet.md` §16.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../site/mod.rs"]
+mod site;
+
+mod strategy;
