@@ -20,7 +20,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::freshness::{not_a_position, order_in};
 use crate::openapi::ErrorBody;
-use crate::transport::{ApiError, Caller};
+use crate::policy::{Allowed, rule};
+use crate::transport::ApiError;
 use query::EventsQuery;
 
 /// Events held in memory for one stream.
@@ -66,7 +67,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
 )]
 async fn events(
     State(app): State<App>,
-    _: Caller,
+    _: Allowed<rule::EventsGet>,
     LastEventId(last): LastEventId,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, ApiError> {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::freshness::Wanted;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::reference::{Agent, Given, Place, not_found};
 use crate::transport::ApiError;
 use query::{HistoryQuery, marker};
@@ -112,6 +113,7 @@ impl From<HistoryRow> for HistoryEntry {
 )]
 async fn history(
     State(app): State<App>,
+    _: Allowed<rule::HistoryGet>,
     agent: Agent,
     wanted: Wanted,
     Path(subcloud): Path<String>,

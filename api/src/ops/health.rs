@@ -34,6 +34,8 @@ pub(super) struct ReadyBody {
     ready: bool,
     /// `ready`, or why it is not, by part.
     parts: BTreeMap<String, String>,
+    /// What an operator should put right although requests are answered, by part.
+    warnings: BTreeMap<String, String>,
     /// How far the read models are behind the journal.
     projections: Vec<Lag>,
 }
@@ -41,6 +43,7 @@ pub(super) struct ReadyBody {
 /// Says whether requests can be answered.
 ///
 /// Asks the journal, the read models and the vault, and reports what the roles of this process say about themselves.
+/// Warnings alone do not make it unready: the old state still serves.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses(
@@ -49,8 +52,8 @@ pub(super) struct ReadyBody {
     )
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Response {
-    let (mut parts, journal, vault, projections) =
-        tokio::join!(app.readiness().ask(), journal(&app), vault(&app), projections(&app));
+    let (mut parts, journal, vault, projections, warnings) =
+        tokio::join!(app.readiness().ask(), journal(&app), vault(&app), projections(&app), warnings(&app));
     parts.insert("journal".to_owned(), journal);
     parts.insert("vault".to_owned(), vault);
     let (models, projections) = match projections {
@@ -64,12 +67,22 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
         .map(|(name, state)| (name, state.err().unwrap_or_else(|| "ready".to_owned())))
         .collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(ReadyBody { ready, parts, projections })).into_response()
+    (status, Json(ReadyBody { ready, parts, warnings, projections })).into_response()
 }
 
 async fn journal(app: &App) -> Result<(), String> {
     let head = tokio::time::timeout(PATIENCE, app.journal().head()).await;
     head.map_err(|_| no_answer())?.map(drop).map_err(|error| failed("journal", &error))
+}
+
+async fn warnings(app: &App) -> BTreeMap<String, String> {
+    app.policy().refresh().await;
+    // Which file, and what is wrong with it, is for the log.
+    let policy = app
+        .policy()
+        .problem()
+        .map(|_| "the policy files cannot be used; the rules from before stay in force");
+    policy.map(|text| ("policy".to_owned(), text.to_owned())).into_iter().collect()
 }
 
 /// Any question will do.

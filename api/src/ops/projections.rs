@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::transport::ApiError;
 use crate::written::to_the_end;
 
@@ -68,7 +69,10 @@ pub(super) struct RolledBackBody {
         (status = 503, description = "Journal or read models are not available", body = ErrorBody),
     )
 )]
-pub(super) async fn list(State(app): State<App>) -> Result<Json<LagList>, ApiError> {
+pub(super) async fn list(
+    State(app): State<App>,
+    _: Allowed<rule::ProjectionsGet>,
+) -> Result<Json<LagList>, ApiError> {
     Ok(Json(LagList { projections: lags(&app).await? }))
 }
 
@@ -84,6 +88,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<LagList>, ApiErr
 )]
 pub(super) async fn rebuild(
     State(app): State<App>,
+    _: Allowed<rule::ProjectionsModify>,
     Path(name): Path<String>,
 ) -> Result<Json<RebuiltBody>, ApiError> {
     to_the_end(async move {
@@ -112,6 +117,7 @@ pub(super) async fn rebuild(
 )]
 pub(super) async fn roll_back(
     State(app): State<App>,
+    _: Allowed<rule::ProjectionsModify>,
     Path(name): Path<String>,
 ) -> Result<Json<RolledBackBody>, ApiError> {
     to_the_end(async move {

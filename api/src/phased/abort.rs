@@ -6,8 +6,8 @@ use dcm_domain::subcloud::command::AbortDeployment;
 
 use super::subcloud;
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::reference::Place;
 use crate::subclouds::render::{SubcloudBody, TimeForm};
 use crate::transport::ApiError;
@@ -29,7 +29,7 @@ use crate::written;
     ))]
 pub async fn abort(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::PhasedSubcloudDeployModify>,
     Path(reference): Path<String>,
 ) -> Result<Response, ApiError> {
     let (entity, _) = subcloud(&app, &reference, Place::BeforeVerb).await?;

@@ -9,8 +9,8 @@ use dcm_journal::repository::{Done, Loaded};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::creation::{Creation, Start, new_region};
 use crate::subclouds::forms::CreateForm;
 use crate::subclouds::payload::Payload;
@@ -40,7 +40,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
     ))]
 pub async fn create(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::PhasedSubcloudDeployCreate>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let form = Form::from_request(request, &()).await?;

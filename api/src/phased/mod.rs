@@ -6,7 +6,7 @@ mod complete;
 mod configure;
 mod create;
 mod install;
-mod parts;
+pub(crate) mod parts;
 mod resume;
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::asker::Asker;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::reference::{Given, Naming, Place};
 use crate::subclouds::update::living;
 use crate::transport::ApiError;
@@ -45,13 +45,13 @@ async fn subcloud(app: &App, reference: &str, place: Place) -> Result<(Uuid, Arc
     Ok((entity, living(app, entity).await?))
 }
 
-async fn without_reference(_: Asker) -> ApiError {
+async fn without_reference(_: Allowed<rule::PhasedSubcloudDeployModify>) -> ApiError {
     ApiError::bad_request("Subcloud ID required")
 }
 
 async fn without_verb(
     State(app): State<App>,
-    _: Asker,
+    _: Allowed<rule::PhasedSubcloudDeployModify>,
     Path(reference): Path<String>,
 ) -> Result<(), ApiError> {
     subcloud(&app, &reference, Place::Last).await?;
@@ -60,7 +60,7 @@ async fn without_verb(
 
 async fn unknown_verb(
     State(app): State<App>,
-    _: Asker,
+    _: Allowed<rule::PhasedSubcloudDeployModify>,
     Path((reference, _)): Path<(String, String)>,
 ) -> Result<(), ApiError> {
     subcloud(&app, &reference, Place::BeforeVerb).await?;

@@ -5,6 +5,12 @@ pub const ADMIN: &str = "rule:admin_in_system_projects";
 /// Default of rules that only read (access.md §5, "R").
 pub const READER: &str = "rule:reader_in_system_projects";
 
+/// Name and default of the rules that those defaults refer to.
+pub const BASE: &[(&str, &str)] = &[
+    ("admin_in_system_projects", "role:admin and (project_name:admin or project_name:services)"),
+    ("reader_in_system_projects", "role:reader and (project_name:admin or project_name:services)"),
+];
+
 /// A rule of the policy.
 pub trait Rule: Send + Sync + 'static {
     /// Its name, with the prefix `dc_api:`.

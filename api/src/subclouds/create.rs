@@ -3,15 +3,16 @@
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use dcm_domain::validate::base64_password;
-use dcm_domain::value::{Region, Secret};
+use dcm_domain::value::{Region, Secret, canonical_ip};
 
 use super::creation::{Creation, Start, new_region};
 use super::forms::CreateForm;
 use super::payload::Payload;
 use super::render::{SubcloudBody, TimeForm};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::platform::PlatformError;
+use crate::policy::{Allowed, rule};
 use crate::transport::{ApiError, Form};
 use crate::written;
 
@@ -35,7 +36,7 @@ const RESERVED_REGIONS: [&str; 2] = ["RegionOne", "SystemController"];
     ))]
 pub async fn create(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::SubcloudsCreate>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let form = Form::from_request(request, &()).await?;
@@ -51,19 +52,37 @@ pub async fn create(
 async fn checked(app: &App, form: &Form) -> Result<(Creation, Start), ApiError> {
     let payload = Payload::read(form)?;
     let options = Options::read(&payload, form)?;
-    let start = match options.secondary {
-        true => Start::Secondary,
-        false => Start::Deploy(password(&payload)?),
+    let start = match (options.secondary, options.migrate) {
+        (true, _) => Start::Secondary,
+        (false, true) => Start::TakeOver(password(&payload)?),
+        (false, false) => Start::Deploy(password(&payload)?),
     };
-    let region = match payload.text("region_name") {
-        Some(given) => given_region(&given)?,
-        None => new_region(&payload)?,
+    let region = match (payload.text("region_name"), &start) {
+        (Some(given), _) => given_region(&given)?,
+        (None, Start::TakeOver(password)) => live_region(app, &payload, password).await?,
+        (None, _) => new_region(&payload)?,
     };
-    let creation = Creation::check(app, payload, form, region).await?;
-    match options.migrate {
-        // Taking over asks the running subcloud for its region; there is no job for it yet.
-        true => Err(ApiError::unprocessable("Adding a subcloud with migrate=true is not available yet")),
-        false => Ok((creation, start)),
+    Ok((Creation::check(app, payload, form, region).await?, start))
+}
+
+/// Step 11 of taking over: the region that the running subcloud says it is.
+async fn live_region(app: &App, payload: &Payload, password: &Secret) -> Result<Region, ApiError> {
+    let refused =
+        |why: &str| ApiError::bad_request(format!("Unable to retrieve subcloud region: {why}"));
+    let address = payload.non_empty("bootstrap-address");
+    let address = address.ok_or_else(|| refused("bootstrap-address required"))?;
+    let address = canonical_ip(&address).ok_or_else(|| refused("bootstrap-address invalid"))?;
+    let region = app.platform().live_region(&address, password).await.map_err(|error| {
+        tracing::warn!(%error, "a running subcloud does not tell its region");
+        match error {
+            PlatformError::NotConfigured(_) => refused(&error.to_string()),
+            PlatformError::Failed(_) => refused("the subcloud does not tell it"),
+        }
+    })?;
+    let taken = app.fleet().directory().await?.by_region(&region).is_some();
+    match taken || RESERVED_REGIONS.contains(&region.as_ref()) {
+        true => Err(refused(&format!("{region} is in use"))),
+        false => Ok(region),
     }
 }
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::reference::{Given, Naming, Place};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::transport::ApiError;
 use crate::written;
 
@@ -28,7 +28,7 @@ use crate::written;
     ))]
 pub async fn delete(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::SubcloudsDelete>,
     Path(subcloud): Path<String>,
 ) -> Result<Response, ApiError> {
     let entity = Given::new(&subcloud, Place::Last, Naming::Names).entity(&app).await?;

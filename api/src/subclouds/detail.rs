@@ -3,18 +3,22 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use dcm_domain::subcloud::Subcloud;
+use dcm_domain::value::Availability;
 
 use super::reference::{Agent, Given, Place};
-use super::render::{self, DetailedSubcloud};
+use super::render::{self, DetailedSubcloud, OwnSide};
 use crate::app::App;
 use crate::freshness::{Waited, Wanted};
 use crate::openapi::ErrorBody;
+use crate::platform::PlatformError;
+use crate::policy::{Allowed, rule};
 use crate::transport::ApiError;
 
 /// Shows a subcloud in detail.
 ///
-/// No client of the subclouds' platforms is configured, so that nothing is known of their own side: the address is
-/// `unavailable`, the state of the configuration `unknown`.
+/// Of an online subcloud its own region is asked. What it does not tell, or nobody is configured to ask, is
+/// `unavailable` for the address and `unknown` for the state of the configuration.
 #[utoipa::path(
     get, path = "/v1.0/subclouds/{subcloud}/detail", tag = "subclouds", operation_id = "detail_subcloud",
     params(
@@ -29,6 +33,7 @@ use crate::transport::ApiError;
 )]
 pub(super) async fn detail(
     State(app): State<App>,
+    _: Allowed<rule::SubcloudsGet>,
     agent: Agent,
     wanted: Wanted,
     Path(subcloud): Path<String>,
@@ -40,6 +45,7 @@ pub(super) async fn detail(
 /// The details under any other second segment, which the contract does not look at.
 pub(super) async fn any_view(
     State(app): State<App>,
+    _: Allowed<rule::SubcloudsGet>,
     agent: Agent,
     wanted: Wanted,
     Path((subcloud, _)): Path<(String, String)>,
@@ -51,7 +57,28 @@ pub(super) async fn any_view(
 async fn row(app: &App, given: Given<'_>, waited: Waited) -> Result<Response, ApiError> {
     let (position, event_time) = app.models().subclouds().position().await?;
     let row = given.row(app).await?;
-    let mut response = Json(render::detailed(&row.subcloud, (&row).into())).into_response();
+    let own = own_side(app, &row.subcloud).await;
+    let mut response = Json(render::detailed(&row.subcloud, (&row).into(), own)).into_response();
     waited.mark(app, &mut response, position, event_time).await;
     Ok(response)
+}
+
+/// What the subcloud's own region says of it; of one that is offline nothing is asked.
+async fn own_side(app: &App, subcloud: &Subcloud) -> OwnSide {
+    if subcloud.availability != Availability::Online {
+        return OwnSide::default();
+    }
+    let (platform, region) = (app.platform(), &subcloud.region);
+    let (address, out_of_date) =
+        tokio::join!(platform.oam_floating_ip(region), platform.configuration_out_of_date(region));
+    let told = |error: &PlatformError| {
+        // Nothing configured is nothing new.
+        if matches!(error, PlatformError::Failed(_)) {
+            tracing::warn!(%region, %error, "a subcloud's region does not tell its details");
+        }
+    };
+    OwnSide {
+        oam_floating_ip: address.inspect_err(told).ok().flatten(),
+        out_of_date: out_of_date.inspect_err(told).ok(),
+    }
 }

@@ -8,9 +8,12 @@ mod detail;
 pub mod forms;
 pub(crate) mod group;
 mod list;
+mod migrate;
 mod network_reconfiguration;
 pub(crate) mod payload;
+mod prestage;
 mod query;
+mod redeploy;
 pub mod reference;
 pub mod render;
 mod retired;
@@ -37,6 +40,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(delete::delete))
         .routes(routes!(update_status::update_status))
         .routes(routes!(update_availability::update_availability))
+        .routes(routes!(redeploy::redeploy))
+        .routes(routes!(prestage::prestage))
+        .routes(routes!(migrate::migrate))
         .routes(routes!(retired::restore))
         .routes(routes!(retired::reconfigure))
         .routes(routes!(retired::reinstall))

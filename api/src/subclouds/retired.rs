@@ -4,8 +4,8 @@ use axum::extract::{Path, State};
 
 use super::reference::{Agent, Given, Place};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::transport::ApiError;
 
 /// Retired: restore a subcloud from a backup.
@@ -15,7 +15,7 @@ use crate::transport::ApiError;
     responses((status = 404, description = "Subcloud not found", body = ErrorBody), (status = 410, description = "It has moved", body = ErrorBody)))]
 pub async fn restore(
     State(app): State<App>,
-    _: Asker,
+    _: Allowed<rule::SubcloudsModify>,
     agent: Agent,
     Path(subcloud): Path<String>,
 ) -> Result<(), ApiError> {
@@ -29,7 +29,7 @@ pub async fn restore(
     responses((status = 404, description = "Subcloud not found", body = ErrorBody), (status = 410, description = "It has moved", body = ErrorBody)))]
 pub async fn reconfigure(
     State(app): State<App>,
-    _: Asker,
+    _: Allowed<rule::SubcloudsModify>,
     agent: Agent,
     Path(subcloud): Path<String>,
 ) -> Result<(), ApiError> {
@@ -43,7 +43,7 @@ pub async fn reconfigure(
     responses((status = 404, description = "Subcloud not found", body = ErrorBody), (status = 410, description = "It has moved", body = ErrorBody)))]
 pub async fn reinstall(
     State(app): State<App>,
-    _: Asker,
+    _: Allowed<rule::SubcloudsModify>,
     agent: Agent,
     Path(subcloud): Path<String>,
 ) -> Result<(), ApiError> {

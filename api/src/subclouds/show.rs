@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::freshness::{Waited, Wanted};
 use crate::history::as_of;
 use crate::openapi::ErrorBody;
-use crate::transport::ApiError;
+use crate::policy::{Allowed, authorise, rule};
+use crate::transport::{ApiError, Caller};
 
 /// Shows a subcloud.
 ///
@@ -37,11 +38,17 @@ use crate::transport::ApiError;
 )]
 pub(super) async fn show(
     State(app): State<App>,
+    _: Allowed<rule::SubcloudsGet>,
+    caller: Caller,
     agent: Agent,
     wanted: Wanted,
     Path(subcloud): Path<String>,
     Query(query): Query<ShowQuery>,
 ) -> Result<Response, ApiError> {
+    // The past is an extension with a rule of its own (design §9).
+    if query.as_of.is_some() {
+        authorise::<rule::HistoryGet>(&app, &caller).await?;
+    }
     let given = Given::new(&subcloud, Place::Last, agent);
     let waited = wanted.wait(&app).await?;
     match query.as_of {

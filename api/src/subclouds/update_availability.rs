@@ -10,8 +10,8 @@ use super::forms::UpdateAvailabilityBody;
 use super::reference::{Agent, Given, Place};
 use super::render::{SubcloudBody, TimeForm};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::transport::{ApiError, JsonObject};
 use crate::written;
 
@@ -32,7 +32,7 @@ use crate::written;
     ))]
 pub async fn update_availability(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::SubcloudsModify>,
     agent: Agent,
     Path(subcloud): Path<String>,
     request: Request,

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::forms::UpdateStatusBody;
 use super::reference::{Agent, Given, Place};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::transport::{ApiError, JsonObject};
 use crate::written;
 
@@ -31,7 +31,7 @@ use crate::written;
     ))]
 pub async fn update_status(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::SubcloudsModify>,
     agent: Agent,
     Path(subcloud): Path<String>,
     request: Request,
