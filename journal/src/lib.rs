@@ -11,6 +11,7 @@ pub mod singleton;
 mod sql;
 pub mod store;
 pub mod strategy;
+pub mod transfer;
 pub mod vault;
 
 pub use sql::SqlError;

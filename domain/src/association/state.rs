@@ -1,14 +1,16 @@
 //! The state of an association.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::command::AbandonAssociation;
 use super::{PeerGroupAssociationEvent, Rejection, pair_key};
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::key_directory::{KeyEntry, Keys, Listed};
+use crate::subcloud::ImportedTimes;
 
 /// The association of a peer group with a system peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerGroupAssociation {
     /// The small integer the contract shows.
     pub id: i64,
@@ -24,8 +26,18 @@ pub struct PeerGroupAssociation {
     pub sync_message: Option<String>,
     /// The synchronisation that was asked for and has not ended.
     pub sync_run: Option<Uuid>,
+    /// The times of the row it was imported from; `None` if it was added here.
+    pub imported: Option<ImportedTimes>,
     /// Whether it is gone, or never began.
     pub deleted: bool,
+}
+
+impl PeerGroupAssociation {
+    /// Whether the event belongs to the creation itself: the request that follows it at once, at revision 1, is no
+    /// change of what was just added.
+    pub const fn is_part_of_creation(event: &PeerGroupAssociationEvent, revision: u64) -> bool {
+        revision <= 1 && matches!(event, PeerGroupAssociationEvent::AssociationSyncRequested(_))
+    }
 }
 
 impl Aggregate for PeerGroupAssociation {
@@ -43,6 +55,7 @@ impl Aggregate for PeerGroupAssociation {
             sync_status: String::new(),
             sync_message: None,
             sync_run: None,
+            imported: None,
             deleted: false,
         };
         match (state, event) {
@@ -59,6 +72,7 @@ impl Aggregate for PeerGroupAssociation {
                 peer_group_priority: row.peer_group_priority,
                 sync_status: row.sync_status.clone(),
                 sync_message: row.sync_message.clone(),
+                imported: Some(ImportedTimes { created_at: Some(row.created_at), updated_at: row.updated_at }),
                 ..empty(row.id)
             }),
             (None, E::PeerGroupAssociationAbandoned(abandoned)) => {

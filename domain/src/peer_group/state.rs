@@ -1,5 +1,6 @@
 //! The state of a peer group.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::command::AbandonPeerGroup;
@@ -9,9 +10,10 @@ use super::{
 };
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::key_directory::{KeyEntry, Keys, Listed};
+use crate::subcloud::ImportedTimes;
 
 /// A migration whose runs have not all ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
     /// The migration.
     pub run_id: Uuid,
@@ -22,7 +24,7 @@ pub struct Migration {
 }
 
 /// A subcloud peer group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubcloudPeerGroup {
     /// The small integer the contract shows.
     pub id: i64,
@@ -42,6 +44,8 @@ pub struct SubcloudPeerGroup {
     pub migration_status: Option<String>,
     /// The migration under way.
     pub migration: Option<Migration>,
+    /// The times of the row it was imported from; `None` if it was added here.
+    pub imported: Option<ImportedTimes>,
     /// Whether it is gone, or never began.
     pub deleted: bool,
 }
@@ -57,8 +61,12 @@ impl SubcloudPeerGroup {
             max_subcloud_rehoming: row.max_subcloud_rehoming,
             system_leader_id: row.system_leader_id,
             system_leader_name: row.system_leader_name,
+            // Nobody works on a migration that was under way elsewhere: it ends like one whose runs are all over.
+            migration: row.migration_status.as_deref().filter(|word| word.eq_ignore_ascii_case(MIGRATING)).map(|_| {
+                Migration { run_id: Uuid::nil(), members: Vec::new(), leader: None }
+            }),
             migration_status: row.migration_status,
-            migration: None,
+            imported: Some(ImportedTimes { created_at: Some(row.created_at), updated_at: row.updated_at }),
             deleted: false,
         }
     }
@@ -74,6 +82,7 @@ impl SubcloudPeerGroup {
             system_leader_name: None,
             migration_status: None,
             migration: None,
+            imported: None,
             deleted: true,
         }
     }
@@ -152,6 +161,7 @@ impl From<&super::SubcloudPeerGroupAdded> for SubcloudPeerGroup {
             system_leader_name: Some(added.system_leader_name),
             migration_status: None,
             migration: None,
+            imported: None,
             deleted: false,
         }
     }

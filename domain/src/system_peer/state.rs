@@ -1,15 +1,18 @@
 //! The state of a system peer.
 
+use serde::{Deserialize, Serialize};
+
 use super::command::AbandonSystemPeer;
 use super::{
     CREATED, Rejection, SystemPeerAdded, SystemPeerEvent, SystemPeerImported, SystemPeerUpdated, name_key, uuid_key,
 };
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::key_directory::{KeyEntry, Keys, Listed};
+use crate::subcloud::ImportedTimes;
 use crate::value::SecretRef;
 
 /// A system peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemPeer {
     /// The small integer the contract shows.
     pub id: i64,
@@ -37,6 +40,8 @@ pub struct SystemPeer {
     pub heartbeat_maintenance_timeout: i64,
     /// `created`, `alive` or `failure`.
     pub heartbeat_status: String,
+    /// The times of the row it was imported from; `None` if it was added here.
+    pub imported: Option<ImportedTimes>,
     /// Whether it is gone, or never began.
     pub deleted: bool,
 }
@@ -58,6 +63,7 @@ impl SystemPeer {
             heartbeat_failure_policy: added.heartbeat_failure_policy,
             heartbeat_maintenance_timeout: added.heartbeat_maintenance_timeout,
             heartbeat_status: CREATED.to_owned(),
+            imported: None,
             deleted: false,
         }
     }
@@ -78,6 +84,7 @@ impl SystemPeer {
             heartbeat_failure_policy: row.heartbeat_failure_policy,
             heartbeat_maintenance_timeout: row.heartbeat_maintenance_timeout,
             heartbeat_status: row.heartbeat_status,
+            imported: Some(ImportedTimes { created_at: Some(row.created_at), updated_at: row.updated_at }),
             deleted: false,
         }
     }
@@ -97,6 +104,7 @@ impl SystemPeer {
             heartbeat_failure_policy: String::new(),
             heartbeat_maintenance_timeout: 0,
             heartbeat_status: String::new(),
+            imported: None,
             deleted: true,
         }
     }
