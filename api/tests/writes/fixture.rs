@@ -33,8 +33,10 @@ pub async fn controller() -> Site {
     site
 }
 
-fn configure(settings: &mut Settings, dir: &Path) {
+/// META, and directories of the controller's own.
+pub fn configure(settings: &mut Settings, dir: &Path) {
     settings.releases.supported = Some(["18.03", "21.12", "22.12"].map(str::to_owned).to_vec());
+    settings.dirs.ansible = dir.join("ansible");
     settings.dirs.loads = dir.join("loads");
     settings.dirs.deploy = dir.join("deploy");
     settings.dirs.applications = dir.join("applications");
