@@ -1,6 +1,6 @@
 //! The REST API: transport, resources and documents.
 
-mod alarms;
+pub mod alarms;
 pub mod app;
 pub mod asker;
 pub mod backup;
@@ -12,12 +12,12 @@ mod error_map;
 mod events;
 mod fields;
 pub mod freshness;
-mod groups;
+pub mod groups;
 mod history;
-mod notifications;
+pub mod notifications;
 pub mod openapi;
 pub mod ops;
-mod options;
+pub mod options;
 mod phased;
 pub mod platform;
 pub mod policy;

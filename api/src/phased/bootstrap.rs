@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{parts, subcloud};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::forms::PhaseForm;
 use crate::subclouds::payload::Payload;
 use crate::subclouds::reference::Place;
@@ -33,7 +33,7 @@ use crate::written;
     ))]
 pub async fn bootstrap(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::PhasedSubcloudDeployModify>,
     Path(reference): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -56,7 +56,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
     let password = parts::password(&payload)?;
     let bootstrap = parts::pre_bootstrap(app, bootstrap, (entity, state), &state.software_version).await?;
     Ok(parts::Request {
-        verb: DeployVerb::Bootstrap,
+        verb: DeployVerb::Bootstrap.into(),
         password,
         release: None,
         install: None,

@@ -7,9 +7,9 @@ use dcm_domain::subcloud::{RunInputs, Subcloud};
 
 use super::{parts, subcloud};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::deploy_files::DeployFiles;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::forms::PhaseForm;
 use crate::subclouds::payload::{Payload, deploy_config};
 use crate::subclouds::reference::Place;
@@ -33,7 +33,7 @@ use crate::written;
     ))]
 pub async fn configure(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::PhasedSubcloudDeployModify>,
     Path(reference): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -59,7 +59,7 @@ async fn checked(app: &App, state: &Subcloud, form: &Form) -> Result<parts::Requ
     let password = parts::password(&payload)?;
     let bootstrap_address = parts::bootstrap_address(&payload, state)?;
     Ok(parts::Request {
-        verb: DeployVerb::Configure,
+        verb: DeployVerb::Configure.into(),
         password,
         release: None,
         install: None,

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{parts, subcloud};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::subclouds::forms::PhaseForm;
 use crate::subclouds::payload::Payload;
 use crate::subclouds::reference::Place;
@@ -33,7 +33,7 @@ use crate::written;
     ))]
 pub async fn install(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::PhasedSubcloudDeployModify>,
     Path(reference): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -59,7 +59,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
     let password = parts::password(&payload)?;
     let values = parts::pre_install(app, values, &release).await?;
     Ok(parts::Request {
-        verb: DeployVerb::Install,
+        verb: DeployVerb::Install.into(),
         password,
         release: Some(release),
         install: Some(values),

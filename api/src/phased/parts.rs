@@ -1,8 +1,11 @@
 //! What the verbs of a phased deployment are made of: the stored data they fall back on (subclouds.md V11), what is
 //! checked before a phase (V13, V14), and the command they all end in.
 
-use dcm_domain::subcloud::command::{DeploySubcloud, DeployVerb, Details, NewAddresses};
-use dcm_domain::subcloud::{DeployArtifacts, Document, RunInputs, Subcloud};
+use dcm_domain::aggregate::Command;
+use dcm_domain::subcloud::command::{
+    DeploySubcloud, DeployVerb, Details, NewAddresses, RedeploySubcloud, WithSkippedChecks,
+};
+use dcm_domain::subcloud::{DeployArtifacts, Document, Rejection, RunInputs, SkippedCheck, Subcloud};
 use dcm_domain::validate::{self, Map, base64_password};
 use dcm_domain::value::{Secret, Subnet, canonical_ip};
 use dcm_journal::fleet::FleetError;
@@ -11,6 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::checks::Checks;
 use crate::deploy_files::DeployFiles;
 use crate::documents::Documents;
 use crate::subclouds::creation::{check_kubernetes, install_values, network_of};
@@ -28,7 +32,8 @@ const MANDATORY: [&str; 7] = [
     "bmc_password",
 ];
 
-const BOOTSTRAP_ADDRESS: &str = "bootstrap-address";
+/// Key of the address that a bootstrap connects to.
+pub const BOOTSTRAP_ADDRESS: &str = "bootstrap-address";
 
 /// The administrator password of the run.
 ///
@@ -133,6 +138,8 @@ pub struct Bootstrap {
     is_new: bool,
     /// The addresses that new values bring; [`pre_bootstrap`] finds them.
     addresses: Option<NewAddresses>,
+    /// What [`pre_bootstrap`] could not check.
+    skipped: Vec<SkippedCheck>,
 }
 
 /// Merges what was sent with what is stored: a new file replaces all but the address, plain fields replace their own
@@ -156,7 +163,7 @@ pub fn bootstrap(payload: &mut Payload, held: Option<Map>, state: &Subcloud) -> 
         }
     };
     let is_new = payload.has_bootstrap_file || payload.has_overrides;
-    Ok(Bootstrap { values: with_address(values, state), is_new, addresses: None })
+    Ok(Bootstrap { values: with_address(values, state), is_new, addresses: None, skipped: Vec::new() })
 }
 
 /// The stored bootstrap address, where the request has none.
@@ -169,10 +176,10 @@ fn with_address(mut values: Map, state: &Subcloud) -> Map {
     values
 }
 
-/// V14. V3 asks the patching service of the system controller; none is configured, so nothing is being patched.
+/// V14.
 ///
 /// # Errors
-/// 400 (V1, V4, V6, V8, and `must match the current subcloud name`).
+/// 400 (V1, V4, V6, V8, and `must match the current subcloud name`); 422 (V3).
 pub async fn pre_bootstrap(
     app: &App,
     mut bootstrap: Bootstrap,
@@ -194,15 +201,33 @@ pub async fn pre_bootstrap(
         bootstrap.addresses = Some(NewAddresses { network, systemcontroller_gateway_ip });
     }
     validate::normalise(values)?;
+    let mut checks = Checks::default();
+    checks.no_patching(app, "bootstrap").await?;
+    bootstrap.skipped = checks.skipped();
     check_kubernetes(app, &DeployFiles::from(app.settings()), values, target).await?;
     values.insert("software_version".to_owned(), Value::String(target.to_owned()));
     values.insert("region_name".to_owned(), Value::String(state.region.to_string()));
     Ok(bootstrap)
 }
 
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Verb {
+    /// Some phases (E16, E17, E18, E21).
+    Phases(DeployVerb),
+    /// All of them again (E7).
+    Redeploy,
+}
+
+impl From<DeployVerb> for Verb {
+    fn from(verb: DeployVerb) -> Self {
+        Self::Phases(verb)
+    }
+}
+
 /// A request that passed every check: what its run works with, still outside the vault.
 pub struct Request {
-    pub verb: DeployVerb,
+    pub verb: Verb,
     pub password: Secret,
     pub release: Option<String>,
     pub install: Option<Map>,
@@ -210,6 +235,18 @@ pub struct Request {
     pub bootstrap_address: Option<String>,
     pub deploy_config: Option<Secret>,
     pub inputs: RunInputs,
+}
+
+/// The same with references into the vault.
+struct Stored {
+    inputs: RunInputs,
+    release: Option<String>,
+    details: Details,
+    bootstrap: Option<Document>,
+    bootstrap_address: Option<String>,
+    deploy_config: Option<Document>,
+    addresses: Option<NewAddresses>,
+    skipped: Vec<SkippedCheck>,
 }
 
 impl Request {
@@ -224,21 +261,32 @@ impl Request {
         state: &Subcloud,
         meta: &Meta,
     ) -> Result<Done<Subcloud>, ApiError> {
+        let verb = self.verb;
         let mut documents = Documents::new(app.vault().as_ref(), entity);
-        let command = match self.store(&mut documents).await {
-            Ok(command) => command,
+        let stored = match self.store(&mut documents).await {
+            Ok(stored) => stored,
             Err(error) => {
                 documents.discard().await;
                 return Err(error);
             }
         };
-        let outcome = run(app, entity, state, &command, meta).await;
+        let (addresses, skipped) = (stored.addresses.clone(), stored.skipped.clone());
+        let to = Target { entity, state, addresses };
+        let outcome = match verb {
+            Verb::Phases(verb) => {
+                let command = stored.deploy(verb);
+                to.run(app, &WithSkippedChecks { command, skipped }, meta).await
+            }
+            Verb::Redeploy => {
+                let command = stored.redeploy(state);
+                to.run(app, &WithSkippedChecks { command, skipped }, meta).await
+            }
+        };
         documents.settle(outcome).await
     }
 
-    async fn store(self, documents: &mut Documents<'_>) -> Result<DeploySubcloud, ApiError> {
+    async fn store(self, documents: &mut Documents<'_>) -> Result<Stored, ApiError> {
         let Self {
-            verb,
             password,
             release,
             install,
@@ -246,59 +294,100 @@ impl Request {
             deploy_config,
             mut inputs,
             mut bootstrap_address,
+            verb: _,
         } = self;
         inputs.sysadmin_password = Some(documents.password(password).await?);
         let mut details = Details::default();
         if let Some(values) = install {
             details.install = Some(documents.install_values(values).await?);
         }
-        let (mut stored, mut addresses) = (None, None);
+        let (mut stored, mut addresses, mut skipped) = (None, None, Vec::new());
         if let Some(bootstrap) = bootstrap {
             details.description = text(&bootstrap.values, "description");
             details.location = text(&bootstrap.values, "location");
             bootstrap_address =
                 text(&bootstrap.values, BOOTSTRAP_ADDRESS).filter(|address| !address.is_empty());
-            addresses = bootstrap.addresses;
+            (addresses, skipped) = (bootstrap.addresses, bootstrap.skipped);
             stored = Some(documents.bootstrap_values(bootstrap.values).await?);
         }
         let deploy_config = match deploy_config {
             Some(text) => Some(documents.deploy_config(text).await?),
             None => None,
         };
-        Ok(DeploySubcloud {
+        let bootstrap = stored;
+        Ok(Stored {
+            inputs,
+            release,
+            details,
+            bootstrap,
+            bootstrap_address,
+            deploy_config,
+            addresses,
+            skipped,
+        })
+    }
+}
+
+impl Stored {
+    fn deploy(self, verb: DeployVerb) -> DeploySubcloud {
+        let Self { inputs, release, details, bootstrap, bootstrap_address, deploy_config, addresses, .. } =
+            self;
+        DeploySubcloud {
             verb,
             run_id: Uuid::now_v7(),
             inputs,
             release,
             details,
-            bootstrap: stored,
+            bootstrap,
             bootstrap_address,
             deploy_config,
             addresses,
-        })
+        }
+    }
+
+    fn redeploy(self, state: &Subcloud) -> RedeploySubcloud {
+        let Self { inputs, release, details, bootstrap, bootstrap_address, deploy_config, addresses, .. } =
+            self;
+        RedeploySubcloud {
+            run_id: Uuid::now_v7(),
+            inputs,
+            release: release.unwrap_or_else(|| state.software_version.clone()),
+            details,
+            bootstrap,
+            bootstrap_address,
+            deploy_config,
+            addresses,
+        }
     }
 }
 
-/// The command, between two moves of the subnet's reservation if it is refused.
-async fn run(
-    app: &App,
+/// The subcloud a command is for, and where it moves.
+struct Target<'a> {
     entity: Uuid,
-    state: &Subcloud,
-    command: &DeploySubcloud,
-    meta: &Meta,
-) -> Result<Done<Subcloud>, FleetError> {
-    let fleet = app.fleet();
-    let subnet = |text: &str| Subnet::parse(text).ok();
-    let moved = command.addresses.as_ref().map(|addresses| addresses.network.subnet.as_str());
-    let moved = moved.filter(|text| *text != state.network.subnet).and_then(subnet);
-    if let Some(moved) = moved.clone() {
-        fleet.change_subnet(entity, moved, meta).await?;
-    }
-    let outcome = fleet.run(entity, command, meta).await;
-    if let (Some(_), Err(FleetError::Subcloud(_)), Some(held)) =
-        (moved, &outcome, subnet(&state.network.subnet))
+    state: &'a Subcloud,
+    addresses: Option<NewAddresses>,
+}
+
+impl Target<'_> {
+    /// The command, between two moves of the subnet's reservation if it is refused.
+    async fn run<C>(self, app: &App, command: &C, meta: &Meta) -> Result<Done<Subcloud>, FleetError>
+    where
+        C: Command<Subcloud, Rejection = Rejection>,
     {
-        fleet.change_subnet(entity, held, &meta.step("back")).await?;
+        let Self { entity, state, addresses } = self;
+        let fleet = app.fleet();
+        let subnet = |text: &str| Subnet::parse(text).ok();
+        let moved = addresses.as_ref().map(|addresses| addresses.network.subnet.as_str());
+        let moved = moved.filter(|text| *text != state.network.subnet).and_then(subnet);
+        if let Some(moved) = moved.clone() {
+            fleet.change_subnet(entity, moved, meta).await?;
+        }
+        let outcome = fleet.run(entity, command, meta).await;
+        if let (Some(_), Err(FleetError::Subcloud(_)), Some(held)) =
+            (moved, &outcome, subnet(&state.network.subnet))
+        {
+            fleet.change_subnet(entity, held, &meta.step("back")).await?;
+        }
+        outcome
     }
-    outcome
 }

@@ -100,7 +100,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
         Some(bootstrap) => Some(parts::pre_bootstrap(app, bootstrap, (entity, state), &release).await?),
         None => None,
     };
-    let verb = DeployVerb::Resume;
+    let verb = DeployVerb::Resume.into();
     let release = Some(release);
     Ok(parts::Request {
         verb,

@@ -67,8 +67,7 @@ async fn checked(app: &App, form: &Form) -> Result<(Creation, Start), ApiError> 
 
 /// Step 11 of taking over: the region that the running subcloud says it is.
 async fn live_region(app: &App, payload: &Payload, password: &Secret) -> Result<Region, ApiError> {
-    let refused =
-        |why: &str| ApiError::bad_request(format!("Unable to retrieve subcloud region: {why}"));
+    let refused = |why: &str| ApiError::bad_request(format!("Unable to retrieve subcloud region: {why}"));
     let address = payload.non_empty("bootstrap-address");
     let address = address.ok_or_else(|| refused("bootstrap-address required"))?;
     let address = canonical_ip(&address).ok_or_else(|| refused("bootstrap-address invalid"))?;

@@ -1,9 +1,9 @@
 //! What both ways of adding a subcloud have in common (subclouds.md §6.3 steps 13 to 22, §7.1).
 
 use dcm_domain::directory::{Directory, Rejection as DirectoryRejection};
-use dcm_domain::subcloud::command::{AddSubcloud, add_phases};
+use dcm_domain::subcloud::command::{AddSubcloud, WithSkippedChecks, add_phases};
 use dcm_domain::subcloud::{
-    DeployArtifacts, DeployRunRequested, ManagementNetwork, RunInputs, Subcloud, SubcloudAdded,
+    DeployArtifacts, DeployRunRequested, ManagementNetwork, RunInputs, SkippedCheck, Subcloud, SubcloudAdded,
 };
 use dcm_domain::validate::{self, Addresses, Map, Refused, secondary_payload};
 use dcm_domain::value::{Name, Phase, Region, Secret, Subnet};
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::group::{GroupReference, find};
 use super::payload::{Payload, deploy_config};
 use crate::app::App;
+use crate::checks::Checks;
 use crate::deploy_files::DeployFiles;
 use crate::documents::{DocumentError, Documents};
 use crate::transport::{ApiError, Form};
@@ -27,12 +28,15 @@ pub struct Creation {
     install: Option<Map>,
     deploy_config: Option<Secret>,
     artifacts: Option<DeployArtifacts>,
+    skipped: Vec<SkippedCheck>,
 }
 
 /// What is done with the subcloud once it is there.
 pub enum Start {
     /// It is created and deployed, with this administrator password (E5).
     Deploy(Secret),
+    /// It runs already, and is taken over with this administrator password (E5, `migrate=true`).
+    TakeOver(Secret),
     /// It is created as a copy, managed by another controller (E5, `secondary=true`).
     Secondary,
     /// It is created; each phase is asked for by itself (E15).
@@ -63,7 +67,8 @@ impl Creation {
         let directory = app.fleet().directory().await?;
         let name = payload.text("name").unwrap_or_default();
         check_unused(&directory, &name, &region)?;
-        // V3 asks the patching service of the system controller; none is configured, so nothing is being patched.
+        let mut checks = Checks::default();
+        checks.no_patching(app, "create").await?;
         let taken = |subnet: &Subnet| directory.overlapping(subnet, None).is_some();
         let addresses = validate::network(values, &settings.controller, &taken)?;
         let group_id = group(app, values).await?;
@@ -84,7 +89,8 @@ impl Creation {
         let subnet = Subnet::parse(&addresses.subnet)
             .map_err(|error| Refused::bad_request(format!("management_subnet invalid: {error}")))?;
         let claim = Claim { entity: Uuid::now_v7(), name, region, subnet, group_id };
-        Ok(Self { claim, added, bootstrap, install, deploy_config, artifacts })
+        let skipped = checks.skipped();
+        Ok(Self { claim, added, bootstrap, install, deploy_config, artifacts, skipped })
     }
 
     /// Uuid the subcloud will have.
@@ -97,12 +103,14 @@ impl Creation {
     /// # Errors
     /// 409 or 400 if another creation came first; 503 if it could not be written.
     pub async fn begin(self, app: &App, meta: &Meta, start: Start) -> Result<Done<Subcloud>, ApiError> {
-        let claim = self.claim.clone();
+        let (claim, skipped) = (self.claim.clone(), self.skipped.clone());
         let mut documents = Documents::new(app.vault().as_ref(), claim.entity);
         match self.store(&mut documents, start).await {
             Ok((added, run)) => {
-                let build =
-                    |id| AddSubcloud { subcloud: SubcloudAdded { id, ..added }, run, claimed_by: None };
+                let build = |id| {
+                    let subcloud = SubcloudAdded { id, ..added };
+                    WithSkippedChecks { command: AddSubcloud { subcloud, run, claimed_by: None }, skipped }
+                };
                 let done = app.fleet().add(claim, meta, build).await;
                 documents.settle(done).await
             }
@@ -118,12 +126,19 @@ impl Creation {
         documents: &mut Documents<'_>,
         start: Start,
     ) -> Result<(SubcloudAdded, DeployRunRequested), DocumentError> {
-        let Self { added, bootstrap, install, deploy_config, artifacts, .. } = self;
+        let Self { mut added, bootstrap, install, deploy_config, artifacts, .. } = self;
         let mut inputs = RunInputs { artifacts, ..RunInputs::default() };
         let phases = match start {
             Start::Deploy(password) => {
                 inputs.sysadmin_password = Some(documents.password(password).await?);
                 add_phases(install.is_some(), deploy_config.is_some())
+            }
+            Start::TakeOver(password) => {
+                inputs.sysadmin_password = Some(documents.password(password).await?);
+                // It was first deployed elsewhere. What creates it here is the preparation of taking it over
+                // (jobs.md §1.2, §1.3).
+                added.initial_deployment = false;
+                vec![Phase::Rehome]
             }
             Start::Secondary => {
                 inputs.rehome = Some(documents.rehome_data(secondary_payload(bootstrap.clone())).await?);

@@ -27,7 +27,7 @@ pub struct CreateForm {
     /// Release to deploy; the active one if absent.
     #[schema(example = "24.09")]
     pub release: Option<String>,
-    /// `true` to take over a running subcloud; not available yet.
+    /// `true` to take over a running subcloud.
     #[schema(example = "false")]
     pub migrate: Option<String>,
     /// `true` for a copy that another controller manages.
@@ -66,7 +66,8 @@ pub struct UpdateForm {
     pub bootstrap_values: Option<String>,
     /// New bootstrap address in the rehome data.
     pub bootstrap_address: Option<String>,
-    /// New management subnet; network reconfiguration is not available yet.
+    /// New management subnet: together with the other three addresses, the bootstrap address and the password it asks
+    /// for a network reconfiguration.
     pub management_subnet: Option<String>,
     /// Its gateway.
     pub management_gateway_ip: Option<String>,
@@ -95,6 +96,49 @@ pub struct UpdateAvailabilityBody {
     /// `online` or `offline`.
     #[schema(example = "online")]
     pub status: String,
+}
+
+/// A whole deployment again. What is not sent is taken from what is stored; any key of the bootstrap values may also be
+/// sent as a plain field, which then counts.
+#[derive(ToSchema)]
+pub struct RedeployForm {
+    /// Install values, a YAML file.
+    #[schema(value_type = Option<String>, format = Binary)]
+    pub install_values: Option<Vec<u8>>,
+    /// Bootstrap values, a YAML file.
+    #[schema(value_type = Option<String>, format = Binary)]
+    pub bootstrap_values: Option<Vec<u8>>,
+    /// Deployment manager configuration, a file.
+    #[schema(value_type = Option<String>, format = Binary)]
+    pub deploy_config: Option<Vec<u8>>,
+    /// Administrator password in base64.
+    pub sysadmin_password: String,
+    /// BMC password in base64; needed with install values.
+    pub bmc_password: Option<String>,
+    /// Release to install; the active one if absent.
+    #[schema(example = "24.09")]
+    pub release: Option<String>,
+}
+
+/// What to prestage.
+#[derive(ToSchema)]
+pub struct PrestageBody {
+    /// Administrator password in base64.
+    pub sysadmin_password: String,
+    /// `true` if management affecting alarms are no obstacle; a boolean is taken too.
+    #[schema(example = "false")]
+    pub force: Option<String>,
+    /// Release to prestage; the active one if absent.
+    #[schema(example = "24.09")]
+    pub release: Option<String>,
+}
+
+/// What taking over a secondary subcloud needs.
+#[derive(ToSchema)]
+pub struct MigrateBody {
+    /// Administrator password in base64.
+    #[schema(required)]
+    pub sysadmin_password: Option<String>,
 }
 
 /// One or more phases of a deployment. What is not sent is taken from what is stored.

@@ -184,6 +184,18 @@ pub struct ShownSubcloud {
     pub endpoint_sync_status: Vec<EndpointStatus>,
 }
 
+/// A subcloud that is being prestaged.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PrestagedSubcloud {
+    /// The subcloud.
+    #[serde(flatten)]
+    pub subcloud: SubcloudBody,
+    /// The release that is being prestaged.
+    #[schema(example = "22.12")]
+    pub prestage_software_version: String,
+}
+
 /// One subcloud with what its own region says.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DetailedSubcloud {
@@ -232,13 +244,26 @@ pub fn shown(subcloud: &Subcloud, times: Times) -> ShownSubcloud {
     ShownSubcloud { subcloud: body, endpoint_sync_status: endpoints(subcloud) }
 }
 
-/// The answer of E4 while the subcloud's region cannot be asked: it is offline, or no platform client is configured
-/// (subclouds.md §6.2, Q16).
-pub fn detailed(subcloud: &Subcloud, times: Times) -> DetailedSubcloud {
+/// What a subcloud's own region says of it; nothing, while it cannot be asked.
+#[derive(Clone, Debug, Default)]
+pub struct OwnSide {
+    /// Its floating OAM address.
+    pub oam_floating_ip: Option<String>,
+    /// Whether its configuration is not the one that was deployed.
+    pub out_of_date: Option<bool>,
+}
+
+/// The answer of E4 (subclouds.md §6.2, Q16).
+pub fn detailed(subcloud: &Subcloud, times: Times, own: OwnSide) -> DetailedSubcloud {
+    let deploy_config_sync_status = match own.out_of_date {
+        Some(true) => "Deployment: configurations out-of-date",
+        Some(false) => "Deployment: configurations up-to-date",
+        None => SyncStatus::Unknown.as_str(),
+    };
     DetailedSubcloud {
         subcloud: shown(subcloud, times),
-        oam_floating_ip: "unavailable".to_owned(),
-        deploy_config_sync_status: SyncStatus::Unknown.to_string(),
+        oam_floating_ip: own.oam_floating_ip.unwrap_or_else(|| "unavailable".to_owned()),
+        deploy_config_sync_status: deploy_config_sync_status.to_owned(),
         region_name: subcloud.region.to_string(),
     }
 }

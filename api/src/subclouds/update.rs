@@ -20,15 +20,15 @@ use uuid::Uuid;
 use super::creation::install_values;
 use super::forms::UpdateForm;
 use super::group::{GroupReference, find};
-use super::network_reconfiguration;
+use super::network_reconfiguration::{Along, Reconfiguration};
 use super::payload::check_length;
 use super::reference::{self, Agent, Given, Place};
 use super::render::{SubcloudBody, TimeForm};
 use crate::app::App;
-use crate::asker::Asker;
 use crate::deploy_files::DeployFiles;
 use crate::documents::Documents;
 use crate::openapi::ErrorBody;
+use crate::policy::{Allowed, rule};
 use crate::transport::{ApiError, Encoding, Form, yaml_bool};
 use crate::written;
 
@@ -37,7 +37,8 @@ const BOOTSTRAP_ADDRESS: &str = "bootstrap-address";
 /// Update a subcloud.
 ///
 /// `management-state=unmanaged` with `migrate=true` releases it and marks it as waiting to be rehomed, so that its
-/// certificate is no longer audited; `management-state=managed` takes it back.
+/// certificate is no longer audited; `management-state=managed` takes it back. New addresses ask for a network
+/// reconfiguration, which goes on in the background: the answer shows the subcloud as it was.
 #[utoipa::path(
     patch, path = "/v1.0/subclouds/{subcloud}", tag = "subclouds", operation_id = "update_subcloud",
     params(("subcloud" = String, Path, description = "Id or name")),
@@ -53,7 +54,7 @@ const BOOTSTRAP_ADDRESS: &str = "bootstrap-address";
     ))]
 pub async fn update(
     State(app): State<App>,
-    Asker(meta): Asker,
+    Allowed { meta, .. }: Allowed<rule::SubcloudsModify>,
     agent: Agent,
     Path(subcloud): Path<String>,
     request: Request,
@@ -62,10 +63,19 @@ pub async fn update(
     let form = Form::from_request(request, &()).await?;
     // After the body, which may take its time: refusals are given on fresh state.
     let state = living(&app, entity).await?;
-    let update = Update::checked(&app, &form, &state).await?;
+    let mut update = Update::checked(&app, &form, &state).await?;
     written::to_the_end(async move {
-        let done = update.carry_out(&app, entity, &state, &meta).await?;
-        written::subcloud(&app, &done, TimeForm::T, |_| {}).await
+        match update.reconfiguration.take() {
+            Some(reconfiguration) => {
+                let Update { rename, texts, install, .. } = update;
+                let along = Along { rename, texts, install };
+                reconfiguration.carry_out(&app, (entity, &state), along, &meta).await
+            }
+            None => {
+                let done = update.carry_out(&app, entity, &state, &meta).await?;
+                written::subcloud(&app, &done, TimeForm::T, |_| {}).await
+            }
+        }
     })
     .await
 }
@@ -82,6 +92,7 @@ pub async fn living(app: &App, entity: Uuid) -> Result<Arc<Subcloud>, ApiError> 
 /// An update that passed every check but those of the old manager (step 24).
 struct Update {
     rename: Option<Name>,
+    reconfiguration: Option<Reconfiguration>,
     change: Change,
     texts: Details,
     install: Option<Map>,
@@ -102,17 +113,11 @@ impl Update {
             Some(name) => Some(check_name(app, state, name).await?),
             None => None,
         };
-        let reconfigures = network_reconfiguration::asked(form);
-        if reconfigures {
-            network_reconfiguration::check(form, state)?;
-        }
+        let reconfiguration = Reconfiguration::read(form, state)?;
         let change = Change::read(form, state)?;
         let group_id = group(app, form).await?;
         check_peer_group(form)?;
         let install = checked_install(app, form, install, state).await?;
-        if reconfigures {
-            return Err(network_reconfiguration::not_available());
-        }
         let described = |field| {
             let text = form.text(field)?;
             check_length(field, text)?;
@@ -124,7 +129,7 @@ impl Update {
             group_id,
             ..Details::default()
         };
-        Ok(Self { rename, change, texts, install, rehome: Rehome::read(form)? })
+        Ok(Self { rename, reconfiguration, change, texts, install, rehome: Rehome::read(form)? })
     }
 
     /// Step 24: the manager's rules, then the documents, then the events.
@@ -284,16 +289,20 @@ impl Change {
         details: Details,
         meta: &Meta,
     ) -> Result<Done<Subcloud>, FleetError> {
-        let fleet = app.fleet();
+        let (fleet, group) = (app.fleet(), details.group_id);
         match self {
-            Self::None | Self::Nonsense => fleet.run(entity, &UpdateSubcloud { details }, meta).await,
+            Self::None | Self::Nonsense => {
+                fleet.run_moving(entity, group, &UpdateSubcloud { details }, meta).await
+            }
             Self::Manage { force, migrate } => {
-                fleet.run(entity, &ManageSubcloud { force, migrate, details }, meta).await
+                fleet.run_moving(entity, group, &ManageSubcloud { force, migrate, details }, meta).await
             }
             Self::Unmanage { migrate } => {
-                fleet.run(entity, &UnmanageSubcloud { migrate, details }, meta).await
+                fleet.run_moving(entity, group, &UnmanageSubcloud { migrate, details }, meta).await
             }
-            Self::MarkRehomePending => fleet.run(entity, &MarkRehomePending { details }, meta).await,
+            Self::MarkRehomePending => {
+                fleet.run_moving(entity, group, &MarkRehomePending { details }, meta).await
+            }
         }
     }
 }
