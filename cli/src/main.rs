@@ -2,12 +2,13 @@
 
 mod commands;
 mod config;
+mod import;
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{doctor, events, history, projections, show};
+use commands::{doctor, events, history, import as take_over, policy, projections, show};
 use dcm_workers::playbook::supervisor::{self, SupervisorArgs};
 
 /// The DC Manager API, event-sourced.
@@ -31,6 +32,12 @@ enum Command {
     /// Read models: their progress, rebuilding, rolling back. Example: `dcm projections list`
     #[command(subcommand)]
     Projections(projections::Command),
+    /// Who may do what. Example: `dcm policy check --role reader --project admin`
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Take over a running installation. Example: `dcm import dcmanager --from postgres://… --dry-run`
+    #[command(subcommand)]
+    Import(take_over::Command),
     /// Check every dependency and say what to do.
     Doctor(config::Flags),
     /// The configuration.
@@ -93,6 +100,8 @@ async fn run(command: Command) -> Result<ExitCode, commands::Failure> {
         Command::Show(args) => show::run(&args).await,
         Command::Events(args) => events::run(&args).await,
         Command::Projections(command) => projections::run(&command).await,
+        Command::Policy(command) => policy::run(&command).await,
+        Command::Import(command) => take_over::run(&command).await,
         Command::Doctor(flags) => doctor::run(&flags).await,
         Command::Config(ConfigCommand::Check(flags)) => commands::config::check(&flags),
         Command::Config(ConfigCommand::Schema) => commands::config::schema(),

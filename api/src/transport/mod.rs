@@ -22,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 
 pub use error::ApiError;
-pub use form::{Encoding, Form, FormLimits, JsonObject, Part, Parts, StreamedPart, yaml_bool};
+pub use form::{Encoding, Form, FormLimits, JsonObject, Part, Parts, StreamedPart, YamlProblem, yaml_bool, yaml_mapping};
 pub use identity::{
     Authentication, Caller, CallerNames, Credentials, Keystone, KeystoneSettings, SetupError,
 };

@@ -5,6 +5,8 @@ pub mod config;
 pub mod doctor;
 pub mod events;
 pub mod history;
+pub mod import;
+pub mod policy;
 pub mod projections;
 pub mod show;
 

@@ -11,7 +11,9 @@ use super::{Auth, Config, LogFormat, Profile, Role};
 /// Prefix of environment variables that are configuration; `__` goes one section down.
 const PREFIX: &str = "DCM_";
 /// Variables with the prefix that are not: of the client commands, and the file's own name.
-const NOT_CONFIGURATION: [&str; 2] = ["DCM_URL", "DCM_CONFIG"];
+const NOT_CONFIGURATION: [&str; 3] = ["DCM_URL", "DCM_CONFIG", "DCM_IMPORT_FROM"];
+/// Keys whose values are secrets.
+const SECRETS: [&str; 1] = ["keystone.password"];
 
 /// Flags that override file and environment. Each is named as its key in the file.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
@@ -44,10 +46,16 @@ pub struct Flags {
     /// How callers are identified [default: none].
     #[arg(long, value_enum)]
     pub auth: Option<Auth>,
-    /// Allow listening beyond loopback without authentication.
+    /// Allow listening beyond loopback in a mode that believes whoever asks.
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_open_listen: bool,
+    /// Certificate to serve HTTPS with (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Parts to run in this process [default: all].
     #[arg(long, value_enum, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -89,6 +97,12 @@ pub enum ConfigError {
         /// What is wrong.
         cause: String,
     },
+    /// `--set` of a password, which every process of the machine could read.
+    #[error("--set {key}: a secret belongs into the file or the environment, not into a command line")]
+    Secret {
+        /// The key.
+        key: String,
+    },
     /// `--set` without `=`.
     #[error("--set {text}: expected KEY=VALUE")]
     NotAnAssignment {
@@ -129,6 +143,9 @@ pub fn load(
         let (key, value) = assignment
             .split_once('=')
             .ok_or_else(|| ConfigError::NotAnAssignment { text: assignment.clone() })?;
+        if SECRETS.contains(&key) {
+            return Err(ConfigError::Secret { key: key.to_owned() });
+        }
         let path: Vec<&str> = key.split('.').collect();
         merge(&mut merged, nested(&path, typed(&defaults, &path, value)));
     }
@@ -272,5 +289,15 @@ mod tests {
         let set = Flags { set: vec!["deploy.nothing=1".to_owned()], ..Flags::default() };
         assert!(load(&set, environment(&[])).unwrap_err().to_string().contains("nothing"));
         load(&none, environment(&[("DCM_URL", "http://x"), ("DCM_ROLES", "api,cert-mon")])).unwrap();
+    }
+
+    #[test]
+    fn a_password_comes_from_file_or_environment_and_is_not_shown() {
+        let config = load(&Flags::default(), environment(&[("DCM_KEYSTONE__PASSWORD", "4711")])).unwrap();
+        assert!(config.keystone.password.is_some());
+        assert!(!format!("{config:?}").contains("4711"));
+        let set = Flags { set: vec!["keystone.password=4711".to_owned()], ..Flags::default() };
+        let said = load(&set, environment(&[])).unwrap_err().to_string();
+        assert!(said.contains("keystone.password") && !said.contains("4711"), "{said}");
     }
 }

@@ -1,7 +1,9 @@
 //! `dcm serve`: opens the stores, starts the roles, and ends them in order.
 
+pub mod authentication;
 pub mod bus;
 mod demo;
+mod http;
 pub mod lock;
 mod log;
 mod releases;
@@ -49,6 +51,8 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         false => None,
     };
     let stores = Stores::open(&config).await?;
+    let whole = crate::import::refuse_unfinished(&stores.journal).await;
+    whole.map_err(|error| Failure::start("journal", error))?;
     bus::prepare(&stores.bus).await;
     let meta = Meta::new(Actor::system("serve"));
     let default_group = stores.fleet.ensure_default_group(&meta).await;
@@ -119,8 +123,8 @@ impl Process {
     /// Starts every role, the API last: what it says first is true then.
     async fn start(&self, tasks: &mut Tasks) -> Result<(), Failure> {
         let Tasks { requests, roles: tasks } = tasks;
-        if self.config.auth == crate::config::Auth::None && self.config.has(Role::Api) {
-            tracing::warn!("no authentication: every caller is an administrator named `anonymous`");
+        if self.config.has(Role::Api) {
+            authentication::warn(&self.config);
         }
         self.signals(tasks);
         tasks.spawn(upkeep(self.metrics.clone(), self.stop.clone()));
@@ -190,16 +194,16 @@ impl Process {
         let listener = tokio::net::TcpListener::bind(listen).await;
         let listener = listener.map_err(|error| Failure::start(format!("listen on {listen}"), error))?;
         let address = listener.local_addr().map_err(|error| Failure::start("listen", error))?;
-        let router = roles::router(self)?;
+        let tls = self.config.tls();
+        let server = http::Server::new(roles::router(self)?, tls.as_ref(), self.config.http.clone())?;
         let stop = self.no_more_requests.clone();
         tasks.spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move { stop.cancelled().await })
-                .await
-                .map_err(|error| Failure::start("api", error))
+            server.run(listener, stop).await;
+            Ok(())
         });
-        line(format_args!("listening on http://{address}")).map_err(unheard)?;
-        if let Err(error) = hint(address) {
+        let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        line(format_args!("listening on {url}")).map_err(unheard)?;
+        if let Err(error) = hint(&url) {
             tracing::debug!(%error, "nobody reads the hint");
         }
         Ok(())
@@ -223,11 +227,11 @@ fn unheard(error: std::io::Error) -> Failure {
     Failure::start("standard output", error)
 }
 
-fn hint(address: std::net::SocketAddr) -> Result<(), std::io::Error> {
-    let subclouds = format!("http://{address}/v1.0/subclouds");
+fn hint(url: &str) -> Result<(), std::io::Error> {
+    let subclouds = format!("{url}/v1.0/subclouds");
     line(format_args!(
         "try:  curl {subclouds}\n      curl -X PATCH {subclouds}/subcloud1 -F migrate=true -F management-state=unmanaged\n      \
-         dcm history subcloud1 --url http://{address}        documentation: http://{address}/docs"
+         dcm history subcloud1 --url {url}        documentation: {url}/docs"
     ))
 }
 

@@ -266,13 +266,20 @@ fn check_room<'a>(
     directory: &Directory,
 ) -> Result<(), FillError> {
     let at_home: HashSet<(Uuid, &Subnet)> = wanted.iter().map(|demo| (demo.entity, &demo.subnet)).collect();
-    let strangers: Vec<_> =
-        directory.entries().filter(|(entity, entry)| !at_home.contains(&(*entity, &entry.subnet))).collect();
+    let strangers: Vec<_> = directory
+        .entries()
+        .filter(|(entity, entry)| {
+            entry.subnet.as_ref().is_none_or(|subnet| !at_home.contains(&(*entity, subnet)))
+        })
+        .collect();
     for demo in missing {
         let other = |holder: Option<Uuid>| holder.filter(|holder| *holder != demo.entity);
         let network = strangers
             .iter()
-            .find(|(entity, entry)| *entity != demo.entity && entry.subnet.overlaps(&demo.subnet))
+            .find(|(entity, entry)| {
+                *entity != demo.entity
+                    && entry.subnet.as_ref().is_some_and(|subnet| subnet.overlaps(&demo.subnet))
+            })
             .map(|(entity, _)| *entity);
         let held = [
             ("name", other(directory.by_name(&demo.name))),

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::existing;
 use crate::aggregate::{Command, Facts};
-use crate::subcloud::{BackupStatusChanged, DeployStatusChanged, Rejection, Subcloud, SubcloudEvent};
+use crate::subcloud::{
+    BackupStatusChanged, DeployStatusChanged, ImportedSubcloud, Rejection, Subcloud, SubcloudEvent,
+};
 use crate::value::BackupStatus as B;
 use crate::value::DeployStatus as S;
 
@@ -31,6 +33,11 @@ impl RecoverImported {
     /// Whether it would change anything.
     pub fn applies_to(state: &Subcloud) -> bool {
         !state.deleted && (Self::deploy(state).is_some() || Self::backup(state).is_some())
+    }
+
+    /// Whether it will change a subcloud that is imported with `row`.
+    pub fn would_change(row: &ImportedSubcloud) -> bool {
+        deploy_end(row.deploy).is_some() || row.backup.and_then(backup_end).is_some()
     }
 
     fn deploy(state: &Subcloud) -> Option<S> {
