@@ -8,7 +8,7 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{doctor, events, history, import as take_over, policy, projections, show};
+use commands::{doctor, events, history, import as take_over, journal, policy, projections, show};
 use dcm_workers::playbook::supervisor::{self, SupervisorArgs};
 
 /// The DC Manager API, event-sourced.
@@ -32,6 +32,9 @@ enum Command {
     /// Read models: their progress, rebuilding, rolling back. Example: `dcm projections list`
     #[command(subcommand)]
     Projections(projections::Command),
+    /// The journal as a whole: checking it, writing it out, filling another. Example: `dcm journal verify`
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Who may do what. Example: `dcm policy check --role reader --project admin`
     #[command(subcommand)]
     Policy(policy::Command),
@@ -100,6 +103,7 @@ async fn run(command: Command) -> Result<ExitCode, commands::Failure> {
         Command::Show(args) => show::run(&args).await,
         Command::Events(args) => events::run(&args).await,
         Command::Projections(command) => projections::run(&command).await,
+        Command::Journal(command) => journal::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
         Command::Import(command) => take_over::run(&command).await,
         Command::Doctor(flags) => doctor::run(&flags).await,

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod events;
 pub mod history;
 pub mod import;
+pub mod journal;
 pub mod policy;
 pub mod projections;
 pub mod show;

@@ -1,0 +1,160 @@
+//! `dcm journal`: the journal as a whole. Opens the store itself, so an embedded one must not be served meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dcm_journal::store::{self, Journal};
+use dcm_journal::transfer;
+use tokio::fs::File;
+use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
+
+use super::{Failure, line};
+use crate::config::{Flags, environment, load};
+use crate::serve::lock;
+
+/// What to do.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Read every event and check that none was touched; exits with 1 if one was.
+    Verify(Place),
+    /// Write the events to a file, one JSON line each; `-` is standard output.
+    Export {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+        /// Only what stands behind this order.
+        #[arg(long, value_name = "ORDER", default_value_t = 0)]
+        after: u64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Fill an empty journal with the events of a file, or go on with that; `-` is standard input.
+    Import {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Fill another, empty journal with this one's events, or go on with that.
+    Copy {
+        /// The journal to fill: embedded: or postgres://….
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// Directory of the journal to fill, if it is embedded.
+        #[arg(long, value_name = "DIR")]
+        to_data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the journal is.
+#[derive(clap::Args)]
+pub struct Place {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE", env = "DCM_CONFIG")]
+    config: Option<PathBuf>,
+    /// Directory of embedded stores [default: .dcm].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Journal: embedded: or postgres://… [default: embedded:].
+    #[arg(long, value_name = "URL")]
+    journal: Option<String>,
+}
+
+/// A journal, and the lock on its directory if it has one.
+struct Opened {
+    journal: Arc<dyn Journal>,
+    _lock: Option<std::fs::File>,
+}
+
+impl Place {
+    async fn open(&self) -> Result<Opened, Failure> {
+        let flags = Flags {
+            config: self.config.clone(),
+            data_dir: self.data_dir.clone(),
+            journal: self.journal.clone(),
+            ..Flags::default()
+        };
+        let config = load(&flags, environment())?;
+        open(&config.journal, &config.data_dir).await
+    }
+}
+
+async fn open(url: &str, data_dir: &Path) -> Result<Opened, Failure> {
+    let lock = if url.starts_with("embedded:") { Some(lock::take(data_dir)?) } else { None };
+    let journal = store::open(url, data_dir).await;
+    let journal = journal.map_err(|error| Failure::start("journal", error))?;
+    Ok(Opened { journal, _lock: lock })
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// [`Failure`] if a store or a file cannot be used.
+pub async fn run(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Verify(place) => verify(place).await,
+        Command::Export { to, after, place } => export(place, to, *after).await,
+        Command::Import { from, place } => import(place, from).await,
+        Command::Copy { to, to_data_dir, place } => copy(place, to, to_data_dir.as_deref()).await,
+    }
+}
+
+async fn verify(place: &Place) -> Result<ExitCode, Failure> {
+    let opened = place.open().await?;
+    let found = transfer::verify(&*opened.journal, |_| {}).await;
+    let found = found.map_err(|error| Failure::Refused(error.to_string()))?;
+    line(format_args!("{} events in {} streams, {} broken", found.events, found.streams, found.broken))?;
+    for broken in &found.first_broken {
+        line(format_args!(
+            "event {}: {} revision {}: {}",
+            broken.order, broken.stream, broken.revision, broken.reason
+        ))?;
+    }
+    Ok(if found.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn export(place: &Place, to: &Path, after: u64) -> Result<ExitCode, Failure> {
+    let opened = place.open().await?;
+    let refused = |error: transfer::ExportError| Failure::Refused(error.to_string());
+    if to == Path::new("-") {
+        let mut out = BufWriter::new(tokio::io::stdout());
+        transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let file = File::create(to).await.map_err(|error| Failure::start(to.display().to_string(), error))?;
+    let mut out = BufWriter::new(file);
+    let events = transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
+    out.flush().await?;
+    // A backup that is answered is on disk.
+    out.into_inner().sync_all().await?;
+    line(format_args!("{events} events written"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import(place: &Place, from: &Path) -> Result<ExitCode, Failure> {
+    let opened = place.open().await?;
+    let journal = &*opened.journal;
+    let done = if from == Path::new("-") {
+        transfer::import(journal, &mut BufReader::new(tokio::io::stdin()), |_| {}).await
+    } else {
+        let file =
+            File::open(from).await.map_err(|error| Failure::start(from.display().to_string(), error))?;
+        transfer::import(journal, &mut BufReader::new(file), |_| {}).await
+    };
+    let (source, done) = done.map_err(|error| Failure::Refused(error.to_string()))?;
+    line(format_args!("{} events of journal {source} brought in, {} were there", done.copied, done.present))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn copy(place: &Place, to: &str, to_data_dir: Option<&Path>) -> Result<ExitCode, Failure> {
+    let from = place.open().await?;
+    let to = open(to, to_data_dir.unwrap_or(Path::new(".dcm"))).await?;
+    let done = transfer::copy(&*from.journal, &*to.journal, |_| {}).await;
+    let done = done.map_err(|error| Failure::Refused(error.to_string()))?;
+    line(format_args!("{} events copied, {} were there", done.copied, done.present))?;
+    Ok(ExitCode::SUCCESS)
+}
