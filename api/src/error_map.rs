@@ -3,10 +3,13 @@
 use std::error::Error;
 use std::time::Duration;
 
+use dcm_domain::association;
 use dcm_domain::directory::Rejection as DirectoryRejection;
 use dcm_domain::group;
 use dcm_domain::options;
+use dcm_domain::peer_group;
 use dcm_domain::subcloud::Rejection;
+use dcm_domain::system_peer;
 use dcm_domain::validate::{Refused, Status};
 use dcm_domain::value::InvalidName;
 use dcm_journal::collection::CollectionError;
@@ -159,6 +162,80 @@ impl From<group::Rejection> for ApiError {
     }
 }
 
+impl From<peer_group::Rejection> for ApiError {
+    /// 400 for whatever the request or the group's state does not allow, 409 for a name that is taken (fleet.md §3;
+    /// decisions.md, "Duplicate names").
+    fn from(rejection: peer_group::Rejection) -> Self {
+        use peer_group::Rejection as R;
+        let text = rejection.to_string();
+        match rejection {
+            R::NotFound => Self::not_found(text),
+            R::NameTaken | R::AlreadyExists => Self::conflict(text),
+            R::ChangeUnderWay => Self::unavailable(text, RETRY_AFTER),
+            R::InvalidName
+            | R::InvalidLeaderId
+            | R::InvalidLeaderName
+            | R::InvalidPriority
+            | R::InvalidState
+            | R::InvalidMaxRehoming
+            | R::InvalidMigrationStatus
+            | R::NothingToUpdate
+            | R::Associated
+            | R::MigrationUnderWay
+            | R::NothingToMigrate => Self::bad_request(text),
+        }
+    }
+}
+
+impl From<system_peer::Rejection> for ApiError {
+    /// As for peer groups (fleet.md §5).
+    fn from(rejection: system_peer::Rejection) -> Self {
+        use system_peer::Rejection as R;
+        let text = rejection.to_string();
+        match rejection {
+            R::NotFound => Self::not_found(text),
+            R::Taken(_) | R::AlreadyExists => Self::conflict(text),
+            R::ChangeUnderWay => Self::unavailable(text, RETRY_AFTER),
+            R::InvalidUuid
+            | R::InvalidName
+            | R::InvalidEndpoint
+            | R::InvalidUsername
+            | R::InvalidPassword
+            | R::InvalidGateway
+            | R::InvalidState
+            | R::InvalidInterval
+            | R::InvalidThreshold
+            | R::InvalidPolicy
+            | R::InvalidMaintenance
+            | R::NothingToUpdate
+            | R::Associated => Self::bad_request(text),
+        }
+    }
+}
+
+impl From<association::Rejection> for ApiError {
+    /// 400 for whatever the request or the association's state does not allow (fleet.md §7).
+    fn from(rejection: association::Rejection) -> Self {
+        use association::Rejection as R;
+        let text = rejection.to_string();
+        match rejection {
+            R::NotFound => Self::not_found(text),
+            R::AlreadyExists => Self::conflict(text),
+            R::ChangeUnderWay => Self::unavailable(text, RETRY_AFTER),
+            R::InvalidPeerGroup
+            | R::InvalidSystemPeer
+            | R::PriorityRequired
+            | R::PriorityForbidden
+            | R::InvalidPriority
+            | R::NothingToUpdate
+            | R::PairTaken
+            | R::Disabled
+            | R::NotDisabled
+            | R::NotLeader => Self::bad_request(text),
+        }
+    }
+}
+
 impl From<Unavailable> for ApiError {
     fn from(error: Unavailable) -> Self {
         match error {
@@ -216,6 +293,11 @@ impl From<InvalidName> for ApiError {
     fn from(error: InvalidName) -> Self {
         Self::bad_request(error.to_string())
     }
+}
+
+/// 503 for what only a worker of `kind` could answer, while there is none.
+pub(crate) fn no_worker(kind: &str) -> ApiError {
+    ApiError::unavailable(format!("no worker for {kind}"), RETRY_AFTER)
 }
 
 /// 503 with `text`; what lies behind it goes into the log only.

@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod app;
 pub mod asker;
+pub mod associations;
 pub mod backup;
 pub mod deploy;
 mod deploy_files;
@@ -18,12 +19,15 @@ pub mod notifications;
 pub mod openapi;
 pub mod ops;
 pub mod options;
+pub mod peer_groups;
 mod phased;
 pub mod platform;
 pub mod policy;
 mod router;
 mod strategy;
 pub mod subclouds;
+pub mod system_peers;
+mod times;
 pub mod transport;
 pub mod written;
 

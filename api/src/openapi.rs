@@ -24,6 +24,7 @@ use crate::transport::routing;
         (name = "strategy", description = "Update strategies and their steps"),
         (name = "backup", description = "Backups of subclouds, and restores from them"),
         (name = "groups", description = "Groups of subclouds that are updated together"),
+        (name = "peers", description = "Groups of subclouds that move between controllers, and those controllers"),
         (name = "alarms", description = "Alarm counts of subclouds, and news from the platform"),
         (name = "history", description = "What happened, when, and who did it"),
         (name = "operation", description = "Health and read models of this program")

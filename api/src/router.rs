@@ -9,7 +9,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::openapi::{Description, add_common_answers};
 use crate::transport::{Routes, TransportSettings, wrap};
-use crate::{alarms, backup, deploy, events, groups, history, notifications, ops, options, phased, strategy, subclouds};
+use crate::{alarms, associations, backup, deploy, events, groups, history, notifications, ops, options, peer_groups, phased, strategy, subclouds, system_peers};
 
 /// The whole API over `app`, ready to be served.
 pub fn router(app: App, settings: TransportSettings) -> Router {
@@ -47,6 +47,9 @@ fn contract() -> OpenApiRouter<App> {
         .merge(strategy::routes())
         .merge(groups::routes())
         .merge(options::routes())
+        .merge(peer_groups::routes())
+        .merge(system_peers::routes())
+        .merge(associations::routes())
         .merge(alarms::routes())
         .merge(notifications::routes())
         .merge(history::routes())

@@ -16,7 +16,8 @@ pub type AssociationRow = EntityRow<PeerGroupAssociation>;
 
 impl Entity for PeerGroupAssociation {
     const MODEL: &'static str = "associations";
-    const COLUMNS: [(&'static str, &'static str); 2] = [("peer_group_id", "bigint"), ("system_peer_id", "bigint")];
+    const COLUMNS: [(&'static str, &'static str); 2] =
+        [("peer_group_id", "bigint"), ("system_peer_id", "bigint")];
 
     fn id(&self) -> i64 {
         self.id

@@ -116,9 +116,8 @@ impl<A: Entity> Entities<A> {
         let mut tx = self.models.reads.begin().await?;
         let version = ReadModels::active_version(&mut tx, A::MODEL).await?;
         let table = table::<A>(version);
-        let text = format!(
-            "select uuid, state, created_at, updated_at from {table} where {condition} order by id"
-        );
+        let text =
+            format!("select uuid, state, created_at, updated_at from {table} where {condition} order by id");
         let query = keys.into_iter().fold(sqlx::query(sql(text)), |query, key| key.bind(query));
         query.fetch_all(&mut *tx).await?.iter().map(row).collect()
     }
@@ -201,10 +200,8 @@ async fn apply<A: Entity>(
 ) -> Result<(), ProjectError> {
     let unreadable = |cause| ProjectError::Unreadable { position: event.position, cause };
     let decoded = registry::decode::<A::Event>(&event.envelope).map_err(unreadable)?;
-    let text = format!(
-        "select uuid, state, created_at, updated_at from {} where uuid = $1",
-        table::<A>(version)
-    );
+    let text =
+        format!("select uuid, state, created_at, updated_at from {} where uuid = $1", table::<A>(version));
     let before = sqlx::query(sql(text)).bind(uuid.to_string()).fetch_optional(&mut *connection).await?;
     let before = before.as_ref().map(row::<A>).transpose()?;
     let at = event.envelope.recorded_at;

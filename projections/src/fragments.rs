@@ -4,6 +4,7 @@
 //! body is kept until something changes.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::{Bytes, BytesMut};
 use dcm_domain::value::Timestamp;
@@ -38,6 +39,17 @@ pub struct Snapshot {
     pub position: u64,
     /// When the last event folded there was recorded.
     pub event_time: Option<Timestamp>,
+    /// Id of the last entry of a page that is not the last one.
+    pub next: Option<i64>,
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The entries behind this id.
+    pub after: i64,
+    /// At most so many of them.
+    pub limit: usize,
 }
 
 impl Fragments {
@@ -51,11 +63,11 @@ impl Fragments {
         Self { subclouds, render, head, tail, cache: Mutex::default() }
     }
 
-    /// The list as the read model has it now.
+    /// The list, or a page of it, as the read model has it now.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list(&self) -> Result<Snapshot, sqlx::Error> {
+    pub async fn list(&self, page: Option<Page>) -> Result<Snapshot, sqlx::Error> {
         loop {
             let asked = {
                 let cache = self.cache.lock().await;
@@ -66,10 +78,27 @@ impl Fragments {
             if !self.take_in(&mut cache, changes, asked) {
                 continue;
             }
-            let joined = cache.joined.take().unwrap_or_else(|| join(self.head, &cache.pieces, self.tail));
-            let body = cache.joined.insert(joined).clone();
-            return Ok(Snapshot { body, position: cache.position, event_time: cache.event_time });
+            let (body, next) = match page {
+                Some(page) => self.page(&cache, page),
+                None => (self.whole(&mut cache), None),
+            };
+            return Ok(Snapshot { body, position: cache.position, event_time: cache.event_time, next });
         }
+    }
+
+    fn whole(&self, cache: &mut Cache) -> Bytes {
+        let joined = cache.joined.take();
+        let joined = joined.unwrap_or_else(|| join(self.head, cache.pieces.values(), self.tail));
+        cache.joined.insert(joined).clone()
+    }
+
+    fn page(&self, cache: &Cache, Page { after, limit }: Page) -> (Bytes, Option<i64>) {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let mut ids = cache.pieces.range(behind).map(|(id, _)| *id);
+        let last = ids.by_ref().take(limit).last();
+        let next = last.filter(|_| ids.next().is_some());
+        let pieces = cache.pieces.range(behind).take(limit).map(|(_, piece)| piece);
+        (join(self.head, pieces, self.tail), next)
     }
 
     /// Changes that another list has taken in meanwhile are not taken back. False if they continue what is no longer
@@ -104,11 +133,11 @@ impl Fragments {
     }
 }
 
-fn join(head: &[u8], pieces: &BTreeMap<i64, Bytes>, tail: &[u8]) -> Bytes {
-    let length = pieces.values().map(|piece| piece.len() + 1).sum::<usize>();
+fn join<'a>(head: &[u8], pieces: impl Iterator<Item = &'a Bytes> + Clone, tail: &[u8]) -> Bytes {
+    let length = pieces.clone().map(|piece| piece.len() + 1).sum::<usize>();
     let mut body = BytesMut::with_capacity(head.len() + length + tail.len());
     body.extend_from_slice(head);
-    for (index, piece) in pieces.values().enumerate() {
+    for (index, piece) in pieces.enumerate() {
         if index > 0 {
             body.extend_from_slice(b",");
         }

@@ -36,5 +36,5 @@ pub use projector::Projector;
 pub use rebuild::{RebuildError, RebuildState, Rebuilt};
 pub use store::{OpenError, ReadModelStatus, ReadModels};
 pub use strategy::{StepRow, Strategies, StrategyRow};
-pub use subclouds::{Changes, RunRow, StateCount, SubcloudRow, Subclouds};
+pub use subclouds::{BackupRunRow, Changes, RunRow, StateCount, SubcloudRow, Subclouds};
 pub use system_peers::{SystemPeerRow, SystemPeers};

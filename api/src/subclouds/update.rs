@@ -7,7 +7,8 @@ use axum::response::Response;
 use dcm_domain::aggregate::{Command, Facts};
 use dcm_domain::directory::{Directory, Rejection as DirectoryRejection};
 use dcm_domain::subcloud::command::{
-    Details, ManageSubcloud, MarkRehomePending, UnmanageSubcloud, UpdateSubcloud, check_migrate, check_rename,
+    Details, ManageSubcloud, MarkRehomePending, PeerGroupMembership, UnmanageSubcloud, UpdateSubcloud,
+    check_migrate, check_rename,
 };
 use dcm_domain::subcloud::{Document, Rejection, Subcloud};
 use dcm_domain::validate::{Map, rehome_payload};
@@ -28,6 +29,7 @@ use crate::app::App;
 use crate::deploy_files::DeployFiles;
 use crate::documents::Documents;
 use crate::openapi::ErrorBody;
+use crate::peer_groups;
 use crate::policy::{Allowed, rule};
 use crate::transport::{ApiError, Encoding, Form, yaml_bool};
 use crate::written;
@@ -116,7 +118,7 @@ impl Update {
         let reconfiguration = Reconfiguration::read(form, state)?;
         let change = Change::read(form, state)?;
         let group_id = group(app, form).await?;
-        check_peer_group(form)?;
+        let peer_group = peer_group(app, form).await?;
         let install = checked_install(app, form, install, state).await?;
         let described = |field| {
             let text = form.text(field)?;
@@ -127,6 +129,7 @@ impl Update {
             description: described("description")?,
             location: described("location")?,
             group_id,
+            peer_group,
             ..Details::default()
         };
         Ok(Self { rename, reconfiguration, change, texts, install, rehome: Rehome::read(form)? })
@@ -202,13 +205,16 @@ async fn group(app: &App, form: &Form) -> Result<Option<i64>, ApiError> {
     found.map(|group| Some(group.id)).ok_or_else(|| ApiError::bad_request("Invalid group"))
 }
 
-/// Step 22. There are no peer groups yet: clearing changes nothing, and none can be found.
-fn check_peer_group(form: &Form) -> Result<(), ApiError> {
-    match form.text("peer_group")? {
-        Some(given) if !given.eq_ignore_ascii_case("none") => {
-            Err(ApiError::bad_request("Invalid peer group"))
-        }
-        _ => Ok(()),
+/// Step 22: by id or by name; `none` leaves.
+async fn peer_group(app: &App, form: &Form) -> Result<Option<PeerGroupMembership>, ApiError> {
+    let Some(given) = form.text("peer_group")? else { return Ok(None) };
+    if given.eq_ignore_ascii_case("none") {
+        return Ok(Some(PeerGroupMembership::None));
+    }
+    match peer_groups::reference::living(app, given, Place::BeforeVerb).await {
+        Ok((_, group)) => Ok(Some(PeerGroupMembership::Of(group.id))),
+        Err(missing) if missing.status() == 404 => Err(ApiError::bad_request("Invalid peer group")),
+        Err(error) => Err(error),
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::AnyConnection;
 
 use crate::projection::{ProjectError, Projection};
 
-pub use query::{Changes, RunRow, StateCount, Subclouds};
+pub use query::{BackupRunRow, Changes, RunRow, StateCount, Subclouds};
 pub use row::SubcloudRow;
 
 /// The one projection of subclouds.

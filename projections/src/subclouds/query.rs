@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dcm_domain::value::Timestamp;
+use dcm_domain::subcloud::RunKind;
+use dcm_domain::value::{Phase, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
@@ -45,6 +46,17 @@ pub struct RunRow {
     pub requested_at: Timestamp,
     /// The worker that claimed it.
     pub worker: Option<String>,
+    /// Which worker it is for.
+    pub kind: RunKind,
+}
+
+/// A backup run that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupRunRow {
+    /// The run.
+    pub run_id: Uuid,
+    /// The subcloud.
+    pub uuid: Uuid,
 }
 
 /// How many subclouds share a deploy status and a management state.
@@ -148,7 +160,7 @@ impl Subclouds {
         let mut tx = self.models.reads.begin().await?;
         let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
         let text = format!(
-            "select run_id, uuid, requested_at, worker from deploy_run_v{active}
+            "select run_id, uuid, requested_at, worker, phases from deploy_run_v{active}
              where finished_at is null order by requested_at limit $1"
         );
         let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
@@ -159,9 +171,25 @@ impl Subclouds {
                     uuid: uuid(row, 1)?,
                     requested_at: Timestamp::from_micros(row.try_get(2)?),
                     worker: row.try_get(3)?,
+                    kind: kind(row.try_get(4)?),
                 })
             })
             .collect()
+    }
+
+    /// The backup runs that have not ended.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn open_backup_runs(&self, limit: u32) -> Result<Vec<BackupRunRow>, sqlx::Error> {
+        let mut tx = self.models.reads.begin().await?;
+        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+        let text = format!(
+            "select backup_run_id, uuid from subcloud_v{active}
+             where backup_run_id is not null and deleted = 0 order by position limit $1"
+        );
+        let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+        rows.iter().map(|row| Ok(BackupRunRow { run_id: uuid(row, 0)?, uuid: uuid(row, 1)? })).collect()
     }
 
     /// Every subcloud that is not deleted, by id.
@@ -283,6 +311,12 @@ async fn place(
 
 fn row(row: &AnyRow) -> Result<SubcloudRow, sqlx::Error> {
     serde_json::from_str(&row.try_get::<String, _>(0)?).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// The kind of a run with these phases, as its row has them.
+fn kind(phases: &str) -> RunKind {
+    let phases: Vec<Phase> = phases.split(',').filter_map(Phase::parse).collect();
+    RunKind::of(&phases)
 }
 
 fn uuid(row: &AnyRow, index: usize) -> Result<Uuid, sqlx::Error> {

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::subcloud::{
-    Document, GroupMoved, InstallDataUpdated, RehomeDataUpdated, Subcloud, SubcloudDescribed, SubcloudEvent,
+    Document, GroupMoved, InstallDataUpdated, PeerGroupChanged, RehomeDataUpdated, Subcloud,
+    SubcloudDescribed, SubcloudEvent,
 };
 
 /// Changes that go with any update of a subcloud; an absent field stays as it is (subclouds.md §6.4).
@@ -15,10 +16,22 @@ pub struct Details {
     pub location: Option<String>,
     /// Id of the new group, which exists.
     pub group_id: Option<i64>,
+    /// The peer group it belongs to from now on, which exists.
+    pub peer_group: Option<PeerGroupMembership>,
     /// New install values.
     pub install: Option<Document>,
     /// New rehome data.
     pub rehome: Option<Document>,
+}
+
+/// What becomes of a subcloud's membership in peer groups (subclouds.md §6.4, `peer_group`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerGroupMembership {
+    /// It belongs to none.
+    None,
+    /// It belongs to the one with this id.
+    Of(i64),
 }
 
 impl Details {
@@ -34,6 +47,15 @@ impl Details {
         }
         if let Some(to) = self.group_id.filter(|to| *to != state.group_id) {
             events.push(GroupMoved { from: state.group_id, to }.into());
+        }
+        if let Some(membership) = self.peer_group {
+            let to = match membership {
+                PeerGroupMembership::None => None,
+                PeerGroupMembership::Of(id) => Some(id),
+            };
+            if to != state.peer_group_id {
+                events.push(PeerGroupChanged { from: state.peer_group_id, to }.into());
+            }
         }
         if let Some(install) = newer(&state.install, &self.install) {
             events.push(InstallDataUpdated { install }.into());
