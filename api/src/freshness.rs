@@ -28,6 +28,8 @@ pub const READ_POSITION: HeaderName = HeaderName::from_static("dcm-read-position
 pub const READ_AGE: HeaderName = HeaderName::from_static("dcm-read-age-ms");
 /// `true` if the wait for the read models was too short.
 pub const STALE: HeaderName = HeaderName::from_static("dcm-stale");
+/// With a page of a list that is not the last: the `marker` of the next one.
+pub const NEXT_MARKER: HeaderName = HeaderName::from_static("dcm-next-marker");
 
 /// How long a head that was asked for counts as known.
 const KNOWN_FOR: Duration = Duration::from_millis(100);

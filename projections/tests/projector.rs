@@ -17,7 +17,7 @@ use dcm_domain::value::{Actor, Availability, Endpoint, ManagementState, Name, Re
 use dcm_journal::fleet::{Claim, Fleet};
 use dcm_journal::repository::Meta;
 use dcm_journal::store::{self, Journal};
-use dcm_projections::{Fragments, HistoryFilter, ProjectError, Projector, ReadModels, RebuildState};
+use dcm_projections::{Fragments, HistoryFilter, Page, ProjectError, Projector, ReadModels, RebuildState};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -110,7 +110,7 @@ async fn suite(site: Site) {
 
     let fragments =
         Fragments::new(subclouds.clone(), b"[", b"]", |row| row.subcloud.name.to_string().into_bytes());
-    assert_eq!(fragments.list().await.unwrap().body, "[subcloud1,subcloud2]");
+    assert_eq!(fragments.list(None).await.unwrap().body, "[subcloud1,subcloud2]");
 
     let online = ReportAvailability { to: Availability::Online };
     site.fleet.run(first, &online, &meta()).await.unwrap();
@@ -197,7 +197,16 @@ async fn deleted_is_gone(site: &Site, uuid: Uuid, fragments: &Fragments) {
     let subclouds = site.models.subclouds();
     assert_eq!(subclouds.by_name("subcloud2").await.unwrap(), None);
     assert_eq!(subclouds.deleted_by_name("subcloud2").await.unwrap().unwrap().uuid, uuid);
-    assert_eq!(fragments.list().await.unwrap().body, "[subcloud1,subcloud4,subcloud3]");
+    assert_eq!(fragments.list(None).await.unwrap().body, "[subcloud1,subcloud4,subcloud3]");
+    let page = async |after, limit| {
+        let page = fragments.list(Some(Page { after, limit })).await.unwrap();
+        (String::from_utf8(page.body.to_vec()).unwrap(), page.next)
+    };
+    let (first, next) = page(0, 2).await;
+    assert_eq!(first, "[subcloud1,subcloud4]");
+    assert_eq!(page(next.unwrap(), 2).await, ("[subcloud3]".to_owned(), None));
+    assert_eq!(page(0, 3).await.1, None);
+    assert_eq!(page(99, 1).await, ("[]".to_owned(), None));
     // The name is free again at once.
     site.add(2).await;
 }
