@@ -6,9 +6,12 @@ mod site;
 
 use std::time::{Duration, Instant};
 
-use dcm_domain::subcloud::command::{ClaimRun, DeployVerb};
+use dcm_domain::subcloud::command::{
+    ClaimRun, DeployVerb, ManageSubcloud, ReportAvailability, UnmanageSubcloud,
+};
 use dcm_domain::subcloud::{NO_ERROR, Subcloud};
-use dcm_domain::value::{DeployStatus, Name, Phase};
+use dcm_domain::value::{Availability, BackupStatus, DeployStatus, Name, Phase};
+use dcm_journal::fleet::NetworkMove;
 use dcm_journal::lease::Holder;
 use dcm_workers::playbook::supervisor::{SupervisorArgs, main as supervise};
 use serde_json::{Value, json};
@@ -87,7 +90,7 @@ async fn jb_008_a_whole_deployment_runs_three_playbooks_and_leaves_no_secret() {
     assert!(tree.lines().all(|line| line.starts_with("600 ") || line == "700 dir"), "{tree}");
     assert_eq!(tree.lines().filter(|line| *line == "700 dir").count(), 3);
 
-    // jobs.md §0.5: what is kept.
+    // jobs.md §0.5, sc_311: what is kept.
     let inventory = yaml(site.path("ansible/edge1_inventory.yml"));
     assert_eq!(inventory["all"]["hosts"]["edge1"]["ansible_host"], "192.168.111.12");
     assert_eq!(inventory["all"]["vars"]["initial_deployment"], true);
@@ -477,6 +480,83 @@ async fn a_run_without_a_worker_ends_in_its_time() {
     assert_eq!(subcloud.error_description, "no worker for deploy");
     site.without_passwords(entity).await;
     timeouts.stop().await;
+}
+
+/// What only a run referred to is gone with it.
+async fn without_run_secrets(site: &Site, entity: Uuid, kept: usize) {
+    let begun = Instant::now();
+    while site.vault.list(entity).await.unwrap().len() > kept {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", site.vault.list(entity).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_of_kinds_without_a_worker_end_while_deploy_workers_are_there() {
+    let mut site = Site::open().await;
+    site.settings.claim_within = Duration::from_millis(500);
+    let worker = site.worker();
+    let taken_over = site.add(Order::new(&[Phase::Rehome])).await;
+    let mut order = Order::new(&[Phase::Create, Phase::Complete]);
+    (order.name, order.number) = ("edge2".into(), 2);
+    let entity = site.add(order).await;
+    let subcloud = site.ended(taken_over).await;
+    assert_eq!(
+        (subcloud.deploy, subcloud.error_description.as_str()),
+        (DeployStatus::CreateFailed, "no worker for rehome")
+    );
+    site.without_passwords(taken_over).await;
+
+    assert_eq!(site.ended(entity).await.deploy, DeployStatus::Complete);
+    let kept = site.state(entity).await.secrets().count();
+    site.run(entity, &ReportAvailability { to: Availability::Online }).await;
+    site.run(entity, &ManageSubcloud { force: true, ..ManageSubcloud::default() }).await;
+    site.run(entity, &site.backup(entity).await).await;
+    let subcloud = site.backed_up(entity).await;
+    assert_eq!(subcloud.backup, Some(BackupStatus::ValidateFailed));
+    without_run_secrets(&site, entity, kept).await;
+
+    site.run(entity, &site.prestage(entity).await).await;
+    let subcloud = site.ended(entity).await;
+    assert_eq!(
+        (subcloud.deploy, subcloud.error_description.as_str()),
+        (DeployStatus::PrestageFailed, "no worker for prestage")
+    );
+    without_run_secrets(&site, entity, kept).await;
+
+    site.run(entity, &UnmanageSubcloud::default()).await;
+    let (command, subnet) = site.reconfiguration(entity).await;
+    let held = NetworkMove { subnet: subnet.clone(), group_id: None };
+    site.fleet.reconfigure_network(entity, held, &command, &meta()).await.unwrap();
+    let taken = async || site.fleet.directory().await.unwrap().overlapping(&subnet, None).is_some();
+    assert!(taken().await, "the new subnet is held while the run is there");
+    let subcloud = site.ended(entity).await;
+    assert_eq!(
+        (subcloud.deploy, subcloud.error_description.as_str()),
+        (DeployStatus::NetworkReconfigurationFailed, "no worker for network-reconfiguration")
+    );
+    let begun = Instant::now();
+    while taken().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the new subnet is never released");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    without_run_secrets(&site, entity, kept).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sc_187_a_redeployment_runs_every_phase_again() {
+    let site = Site::open().await;
+    let worker = site.worker();
+    let entity = site.add(Order::new(&[Phase::Create, Phase::Complete])).await;
+    assert_eq!(site.ended(entity).await.deploy, DeployStatus::Complete);
+    site.run(entity, &site.redeploy(entity).await).await;
+    assert_eq!(site.state(entity).await.deploy, DeployStatus::PreInstall);
+    let subcloud = site.ended(entity).await;
+    assert_eq!(subcloud.deploy, DeployStatus::Complete, "{}\n{}", subcloud.error_description, site.log());
+    assert_eq!(site.outcomes(entity).await, ["succeeded", "succeeded"]);
+    site.without_passwords(entity).await;
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

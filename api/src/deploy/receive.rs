@@ -111,7 +111,7 @@ async fn text(part: &mut StreamedPart) -> Result<String, ApiError> {
 
 /// The part's content on disk; `None` if it cannot be written.
 async fn written(directory: &Path, part: &mut StreamedPart) -> Result<Option<Content>, ApiError> {
-    let opened = create(directory).await.inspect_err(|error| log(error)).ok();
+    let opened = create(directory).await.inspect_err(log).ok();
     let Some((temporary, mut file)) = opened else { return Ok(None) };
     let (mut digest, mut bytes) = (Sha256::new(), 0);
     while let Some(chunk) = part.chunk().await? {

@@ -365,8 +365,23 @@ fn tight() -> Router {
         request_time: Duration::from_millis(50),
         concurrent_requests: 1,
         form,
+        upload_bytes: 500,
+        ..Limits::default()
     };
     wrap(sample(), TransportSettings { limits, ..TransportSettings::default() })
+}
+
+#[tokio::test]
+async fn uploads_may_be_larger_and_slower_than_other_bodies() {
+    for (path, length, refused) in [
+        ("/v1.0/subcloud-deploy/", 400, false),
+        ("/v1.0/subcloud-deploy", 501, true),
+        ("/v1.0/subclouds/", 400, true),
+    ] {
+        let request = Request::post(path).header("content-length", length).body(Body::empty()).unwrap();
+        let status = send(tight(), request).await.0.status();
+        assert_eq!(status == 413, refused, "{path} {length}: {status}");
+    }
 }
 
 #[tokio::test]
