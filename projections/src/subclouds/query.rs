@@ -224,8 +224,9 @@ impl Subclouds {
     pub async fn in_peer_group(&self, peer_group_id: i64) -> Result<Vec<SubcloudRow>, sqlx::Error> {
         let mut tx = self.models.reads.begin().await?;
         let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text =
-            format!("select state from subcloud_v{active} where peer_group_id = $1 and deleted = 0 order by id");
+        let text = format!(
+            "select state from subcloud_v{active} where peer_group_id = $1 and deleted = 0 order by id"
+        );
         let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
         rows.iter().map(row).collect()
     }

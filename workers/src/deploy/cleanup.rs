@@ -225,7 +225,7 @@ async fn sweep_files(shared: &Shared) -> Result<(), CleanupError> {
     Ok(())
 }
 
-/// Knows the entries that subclouds and the update strategy refer to.
+/// Knows the entries that subclouds, system peers and the update strategy refer to.
 struct Referred<'a>(&'a Fleet);
 
 #[async_trait]
@@ -235,6 +235,10 @@ impl References for Referred<'_> {
         let strategy = strategies.as_ref().and_then(|state| state.current.as_ref());
         if let Some(strategy) = strategy.filter(|strategy| strategy.uuid == owner) {
             return Ok(strategy.sysadmin_password == Some(entry));
+        }
+        let peer = self.0.collections().system_peers.load(owner).await?.state;
+        if let Some(peer) = peer {
+            return Ok(!peer.deleted && peer.manager_password == Some(entry));
         }
         let state = self.0.subcloud(owner).await?.state;
         Ok(state.is_some_and(|subcloud| !subcloud.deleted && refers(&subcloud, entry)))

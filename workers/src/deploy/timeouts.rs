@@ -2,15 +2,18 @@
 //!
 //! Every process may run it, with or without the role of a worker: where there is no worker, somebody has to say so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use dcm_domain::subcloud::Rejection;
-use dcm_domain::subcloud::command::{LoseRun, LostBecause};
+use dcm_domain::subcloud::command::{LoseBackupRun, LoseRun, LostBecause};
+use dcm_domain::subcloud::{Rejection, RunKind, Subcloud};
+use dcm_domain::value::SecretRef;
 use dcm_journal::fleet::{Fleet, FleetError};
 use dcm_journal::lease::{Holder, HolderError, LeaseError, LeaseRecord, Leases, process_alive};
+use dcm_journal::repository::Done;
 use dcm_journal::vault::Vault;
-use dcm_projections::{ReadModels, RunRow};
+use dcm_projections::{BackupRunRow, ReadModels, RunRow};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,10 +26,13 @@ use crate::playbook::group_alive;
 
 /// Runs looked at in one round.
 const MOST: u32 = 1000;
-/// Leases by which deploy workers say that they are there; what follows is their id.
-pub(super) const PRESENCE: &str = "deploy-worker/";
 
-/// The rules for lost and unclaimed runs. Running it twice, or in several processes, ends each run once.
+/// Leases by which workers of a kind say that they are there; what follows is their id.
+pub(super) fn presence(kind: RunKind) -> String {
+    format!("{}-worker/", kind.as_str())
+}
+
+/// The rules for lost and unclaimed runs of every kind. Running it twice, or in several processes, ends each run once.
 pub struct RunTimeouts {
     fleet: Arc<Fleet>,
     leases: Leases,
@@ -81,14 +87,22 @@ impl RunTimeouts {
 
     async fn look(&mut self) -> Result<(), Blind> {
         let runs = self.models.subclouds().open_runs(MOST).await?;
+        let backups = self.models.subclouds().open_backup_runs(MOST).await?;
+        let open = || runs.iter().map(|run| run.run_id).chain(backups.iter().map(|run| run.run_id));
         let now = Instant::now();
-        self.seen.retain(|run_id, _| runs.iter().any(|run| run.run_id == *run_id));
-        for run in &runs {
-            self.seen.entry(run.run_id).or_insert(now);
+        let known: HashSet<Uuid> = open().collect();
+        self.seen.retain(|run_id, _| known.contains(run_id));
+        for run_id in open() {
+            self.seen.entry(run_id).or_insert(now);
         }
         for run in &runs {
             if let Some(because) = self.verdict(run).await? {
                 self.end(run, because).await?;
+            }
+        }
+        for run in &backups {
+            if self.is_unclaimed(run.run_id, RunKind::Backup).await? {
+                self.end_backup(run).await?;
             }
         }
         Ok(())
@@ -96,23 +110,29 @@ impl RunTimeouts {
 
     /// Why the run is to be ended, if it is.
     async fn verdict(&self, run: &RunRow) -> Result<Option<LostBecause>, Blind> {
-        // Counted from when this process first saw it: after a start, workers get their time too.
-        let known_for = self.seen.get(&run.run_id).map(Instant::elapsed).unwrap_or_default();
         if run.worker.is_none() {
-            let late = known_for >= self.times.claim_within;
-            // A worker that is there but busy will take it.
-            return Ok((late && !self.any_worker().await?).then_some(LostBecause::NoWorker));
+            let unclaimed = self.is_unclaimed(run.run_id, run.kind).await?;
+            return Ok(unclaimed.then_some(LostBecause::NoWorker));
         }
         let lost = match self.leases.read(&lease_name(run.run_id)).await? {
             Some(record) => self.is_lost(&record),
             // The table of leases was lost.
-            None => known_for >= self.times.lease_ttl + self.times.grace,
+            None => self.known_for(run.run_id) >= self.times.lease_ttl + self.times.grace,
         };
         Ok(lost.then_some(LostBecause::WorkerLost))
     }
 
-    async fn any_worker(&self) -> Result<bool, Blind> {
-        Ok(self.leases.list(PRESENCE).await?.iter().any(LeaseRecord::is_held))
+    /// How long this process has known the run: after a start, workers get their time too.
+    fn known_for(&self, run_id: Uuid) -> Duration {
+        self.seen.get(&run_id).map(Instant::elapsed).unwrap_or_default()
+    }
+
+    /// Whether the time to take the run is over, and there is no worker for it. One that is there but busy will.
+    async fn is_unclaimed(&self, run_id: Uuid, kind: RunKind) -> Result<bool, Blind> {
+        if self.known_for(run_id) < self.times.claim_within {
+            return Ok(false);
+        }
+        Ok(!self.leases.list(&presence(kind)).await?.iter().any(LeaseRecord::is_held))
     }
 
     /// Whether the worker is gone, and so is what it had started.
@@ -130,28 +150,54 @@ impl RunTimeouts {
     }
 
     async fn end(&self, run: &RunRow, because: LostBecause) -> Result<(), Blind> {
-        let loaded = self.fleet.subcloud(run.uuid).await.map_err(FleetError::from)?;
-        let active = loaded.state.as_ref().and_then(|subcloud| subcloud.run.as_ref());
-        let password = active
-            .filter(|active| active.id == run.run_id)
-            .and_then(|active| active.inputs.sysadmin_password);
         let step = match because {
             LostBecause::WorkerLost => "worker lost",
             LostBecause::NoWorker => "no worker",
         };
+        let kept = self.secrets(run.uuid).await?;
         let command = LoseRun { run_id: run.run_id, because };
-        match self.fleet.run(run.uuid, &command, &meta(run.run_id, step)).await {
-            Ok(_) => tracing::warn!(run_id = %run.run_id, "run ended: {step}"),
+        let outcome = self.fleet.run(run.uuid, &command, &meta(run.run_id, step)).await;
+        self.ended(run.run_id, step, kept, outcome).await
+    }
+
+    async fn end_backup(&self, run: &BackupRunRow) -> Result<(), Blind> {
+        let step = "no worker";
+        let kept = self.secrets(run.uuid).await?;
+        let command = LoseBackupRun { run_id: run.run_id, because: LostBecause::NoWorker };
+        let outcome = self.fleet.run(run.uuid, &command, &meta(run.run_id, step)).await;
+        self.ended(run.run_id, step, kept, outcome).await
+    }
+
+    /// Every vault entry the subcloud and its runs refer to.
+    async fn secrets(&self, entity: Uuid) -> Result<Vec<SecretRef>, Blind> {
+        let loaded = self.fleet.subcloud(entity).await.map_err(FleetError::from)?;
+        Ok(loaded.state.as_deref().into_iter().flat_map(Subcloud::secrets).collect())
+    }
+
+    /// Deletes those of the vault entries `kept` that only the run which has just ended referred to.
+    async fn ended(
+        &self,
+        run_id: Uuid,
+        step: &str,
+        kept: Vec<SecretRef>,
+        outcome: Result<Done<Subcloud>, FleetError>,
+    ) -> Result<(), Blind> {
+        let done = match outcome {
+            Ok(done) => done,
             // The row was behind: the run is over, or was claimed a moment ago.
             Err(FleetError::Subcloud(
                 Rejection::RunNotActive | Rejection::RunClaimed | Rejection::NotFound | Rejection::OutOfTurn,
             )) => return Ok(()),
             Err(error) => return Err(error.into()),
-        }
-        if let (Some(vault), Some(password)) = (&self.vault, password)
-            && let Err(error) = vault.delete(&password).await
-        {
-            tracing::warn!(run_id = %run.run_id, %error, "the run's password is left to the sweep");
+        };
+        tracing::warn!(%run_id, "run ended: {step}");
+        let Some(vault) = &self.vault else { return Ok(()) };
+        let needed: HashSet<SecretRef> =
+            done.loaded.state.as_deref().into_iter().flat_map(Subcloud::secrets).collect();
+        for entry in kept.iter().filter(|entry| !needed.contains(entry)) {
+            if let Err(error) = vault.delete(entry).await {
+                tracing::warn!(%run_id, %error, "what only the run referred to is left to the sweep");
+            }
         }
         Ok(())
     }

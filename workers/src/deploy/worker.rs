@@ -9,7 +9,7 @@ use dcm_journal::bus::{Bus, BusError, Consumer, Delivery, Start, Stream, consume
 use dcm_journal::fleet::Fleet;
 use dcm_journal::lease::{Holder, HolderError, Leases};
 use dcm_journal::vault::Vault;
-use dcm_projections::ReadModels;
+use dcm_projections::{ReadModels, RunRow};
 use dcm_schemas::hint::{DEPLOY, DeployHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::cleanup;
 use super::ownership::Ownership;
 use super::settings::Settings;
-use super::timeouts::{PRESENCE, RunTimeouts};
+use super::timeouts::{RunTimeouts, presence};
 use super::work::Work;
 use crate::outage::Outage;
 
@@ -168,7 +168,7 @@ impl DeployWorker {
     /// Says by a lease that a worker is there, so that nobody ends runs for want of one.
     async fn be_present(&self, stop: &CancellationToken) {
         let Shared { leases, holder, settings, .. } = self.shared.as_ref();
-        let name = format!("{PRESENCE}{}", holder.id());
+        let name = format!("{}{}", presence(RunKind::Deploy), holder.id());
         let mut lease = None;
         while !stop.is_cancelled() {
             match leases.acquire(&name, holder, settings.lease_ttl).await {
@@ -237,7 +237,8 @@ impl DeployWorker {
             match self.shared.models.subclouds().open_runs(MOST).await {
                 Ok(runs) => {
                     outage.end();
-                    for run in runs.iter().filter(|run| run.worker.is_none()) {
+                    let ours = |run: &&RunRow| run.worker.is_none() && run.kind == RunKind::Deploy;
+                    for run in runs.iter().filter(ours) {
                         if self.take(run.uuid, run.run_id, stop).await == Taken::Full {
                             break;
                         }

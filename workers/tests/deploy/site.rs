@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dcm_domain::aggregate::Command;
-use dcm_domain::subcloud::command::{AbortDeployment, AddSubcloud, DeploySubcloud, DeployVerb, Details};
+use dcm_domain::subcloud::command::{
+    AbortDeployment, AddSubcloud, DeploySubcloud, DeployVerb, Details, NewAddresses, PrestageSubcloud,
+    ReconfigureNetwork, RedeploySubcloud, RequestBackup,
+};
 use dcm_domain::subcloud::{
-    DeployArtifacts, DeployRunRequested, Document, ManagementNetwork, Rejection, RunInputs, Subcloud,
-    SubcloudAdded,
+    BackupTask, DeployArtifacts, DeployRunRequested, Document, ManagementNetwork, NetworkTask, PrestageTask,
+    Rejection, RunInputs, Subcloud, SubcloudAdded,
 };
 use dcm_domain::validate::{HIDDEN, INSTALL_VALUES, PAYLOAD, masked};
-use dcm_domain::value::{Actor, DeployStatus, Name, Phase, Region, Secret, Subnet};
+use dcm_domain::value::{Actor, DeployStatus, Name, Phase, Region, Secret, SecretRef, Subnet};
 use dcm_journal::bus::{Bus, LocalBus};
 use dcm_journal::fleet::{Claim, Fleet};
 use dcm_journal::lease::Leases;
@@ -284,6 +287,73 @@ impl Site {
             addresses: None,
         };
         self.run(entity, &command).await;
+    }
+
+    /// The whole deployment again, with what is stored.
+    pub async fn redeploy(&self, entity: Uuid) -> RedeploySubcloud {
+        RedeploySubcloud {
+            run_id: Uuid::now_v7(),
+            inputs: self.inputs(entity).await,
+            release: RELEASE.to_owned(),
+            details: Details::default(),
+            bootstrap: None,
+            bootstrap_address: None,
+            deploy_config: None,
+            addresses: None,
+        }
+    }
+
+    async fn password(&self, entity: Uuid) -> SecretRef {
+        let password = Secret::new(PASSWORD.into());
+        self.vault.put(entity, "sysadmin_password", password).await.unwrap()
+    }
+
+    pub async fn prestage(&self, entity: Uuid) -> PrestageSubcloud {
+        let task = PrestageTask { release: RELEASE.to_owned(), force: false };
+        PrestageSubcloud { run_id: Uuid::now_v7(), sysadmin_password: self.password(entity).await, task }
+    }
+
+    /// A backup with further values.
+    pub async fn backup(&self, entity: Uuid) -> RequestBackup {
+        let secret = Secret::new("{}".to_owned());
+        let secret = self.vault.put(entity, "backup_values", secret).await.unwrap();
+        let values = Document { secret, digest: "x".to_owned(), shown: HIDDEN.into() };
+        let task = BackupTask {
+            local_only: false,
+            registry_images: false,
+            backup_values: Some(values),
+            sysadmin_password: self.password(entity).await,
+        };
+        RequestBackup { run_id: Uuid::now_v7(), task }
+    }
+
+    /// A move to a network of its own, and its subnet; install values come along.
+    pub async fn reconfiguration(&self, entity: Uuid) -> (ReconfigureNetwork, Subnet) {
+        let secret = self.vault.put(entity, "install_values", Secret::new("{}".to_owned())).await.unwrap();
+        let network = ManagementNetwork {
+            subnet: "10.9.0.0/24".to_owned(),
+            start_ip: "10.9.0.2".to_owned(),
+            end_ip: "10.9.0.50".to_owned(),
+            gateway_ip: "10.9.0.1".to_owned(),
+        };
+        let subnet = Subnet::parse(&network.subnet).unwrap();
+        let systemcontroller_gateway_ip = "192.168.204.101".to_owned();
+        let task = NetworkTask {
+            addresses: NewAddresses { network, systemcontroller_gateway_ip },
+            bootstrap_address: "192.168.111.12".to_owned(),
+            description: None,
+            location: None,
+            group_id: None,
+            install: Some(Document { secret, digest: "new".to_owned(), shown: json!({}) }),
+        };
+        let sysadmin_password = Some(self.password(entity).await);
+        let inputs = RunInputs { sysadmin_password, ..RunInputs::default() };
+        (ReconfigureNetwork { run_id: Uuid::now_v7(), inputs, task }, subnet)
+    }
+
+    /// Waits until the backup is over and gives what became of the subcloud.
+    pub async fn backed_up(&self, entity: Uuid) -> Subcloud {
+        self.until(entity, "the end of the backup", |subcloud| subcloud.backup_run.is_none()).await
     }
 
     pub async fn run<C: Command<Subcloud, Rejection = Rejection>>(&self, entity: Uuid, command: &C) {

@@ -56,7 +56,7 @@ fn reconfigured(state: &Subcloud, task: &NetworkTask) -> Vec<SubcloudEvent> {
         location: task.location.clone(),
         group_id: task.group_id,
         install: task.install.clone(),
-        rehome: None,
+        ..Details::default()
     };
     task.addresses.moved(state).into_iter().chain(details.events(state)).collect()
 }
