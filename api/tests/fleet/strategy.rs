@@ -209,7 +209,7 @@ async fn fl_109_110_a_strategy_as_the_client_reads_it() {
 }
 
 #[tokio::test]
-async fn fl_108_111_groups_and_only_one() {
+async fn fl_111_groups_and_only_one() {
     let site = two_out_of_sync().await;
     for group in ["Default", "1"] {
         let made = create(&site, &json!({"type": "patch", "subcloud_group": group})).await;
@@ -265,7 +265,7 @@ async fn fl_105_112_134_without_steps() {
 }
 
 #[tokio::test]
-async fn fl_113_to_117_the_fleet_decides() {
+async fn fl_113_117_the_fleet_decides() {
     let site = controller().await;
     subcloud(&site, 1, SyncStatus::InSync).await;
     let second = subcloud(&site, 2, SyncStatus::OutOfSync).await;
@@ -396,7 +396,7 @@ async fn fl_120_prestage_asks_the_platform() {
 }
 
 #[tokio::test]
-async fn fl_122_to_125_actions() {
+async fn fl_122_125_actions() {
     let site = two_out_of_sync().await;
     let states = |answer: &Answer| answer.json()["state"].as_str().unwrap().to_owned();
     for action in ["apply", "abort"] {

@@ -89,7 +89,7 @@ fn fl_114_only_a_forced_upgrade_takes_offline_subclouds() {
 }
 
 #[test]
-fn fl_105_115_kubernetes_by_force() {
+fn fl_115_kubernetes_by_force() {
     let in_sync = vec![with(subcloud(1), SyncStatus::InSync)];
     assert_eq!(chosen(&create(kubernetes(), in_sync.clone())).unwrap(), [0_i64; 0]);
     assert_eq!(chosen(&forced(create(kubernetes(), in_sync.clone()))).unwrap(), [1]);

@@ -54,7 +54,7 @@ fn due(state: &SwUpdateStrategy, after: i64) -> Option<Next> {
 }
 
 #[test]
-fn fl_122_to_125_what_is_allowed_in_which_state() {
+fn fl_122_125_what_is_allowed_in_which_state() {
     let wrong = |state| Err(Rejection::WrongState { kind: StrategyType::Patch, state });
     let first = initial();
     assert_eq!(after(Some(&first), &AbortStrategy { kind: ANY }), wrong(StrategyState::Initial));
