@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use dcm_api::transport::Authentication;
 use dcm_journal::{lease::Leases, store, vault};
 
 use super::{Failure, line};
-use crate::config::{Config, Flags, Paths, Role, environment, load};
-use crate::serve::{bus, lock};
+use crate::config::{Auth, Config, Flags, Paths, Role, environment, load};
+use crate::serve::{authentication, bus, lock};
 
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +31,12 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         bus.health().await.map_err(|error| error.to_string())
     });
     report(&mut down, "bus", on_the_bus.await)?;
+    if config.auth == Auth::Keystone
+        && config.has(Role::Api)
+        && let Ok(Authentication::Keystone(keystone)) = authentication::of(&config)
+    {
+        report(&mut down, "keystone", in_time(keystone.check()).await)?;
+    }
     if config.has(Role::Worker) {
         report(&mut down, "ansible-playbook", program(&config.deploy.ansible_playbook))?;
         directories(&config.paths(), &mut down)?;

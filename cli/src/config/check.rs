@@ -48,13 +48,32 @@ impl Config {
                 "a vault on a server needs a key file that every process is given".to_owned(),
             );
         }
-        if self.auth == Auth::None && !self.listen.ip().is_loopback() && !self.allow_open_listen {
-            found(
-                "listen",
-                "without authentication only loopback is served; see --allow-open-listen".to_owned(),
-            );
+        let believes = match self.auth {
+            Auth::None => Some("without authentication"),
+            Auth::Headers => Some("with an identity out of headers"),
+            Auth::Keystone => None,
+        };
+        if let Some(how) = believes.filter(|_| !self.listen.ip().is_loopback() && !self.allow_open_listen) {
+            found("listen", format!("{how} only loopback is served; see --allow-open-listen"));
+        }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            found("tls_cert", "certificate and key (tls_key) belong together".to_owned());
+        }
+        if self.http.connections == 0 || self.http.header_secs == 0 || self.http.unread_secs == 0 {
+            found("http", "numbers must be greater than 0".to_owned());
+        }
+        if self.auth == Auth::Keystone
+            && self.has(Role::Api)
+            && let Err(Finding { key, problem }) = self.keystone.settings()
+        {
+            found(key, problem);
         }
         self.check_controller(&mut found);
+        if self.has(Role::Api)
+            && let Err(wrong) = self.open_policy()
+        {
+            found("policy", format!("{wrong}; put it right, or move it away for the built-in rules"));
+        }
         if let Err(wrong) = self.cert_mon.schedule.check() {
             found("cert_mon.schedule", wrong.to_string());
         }
@@ -97,6 +116,13 @@ mod tests {
         let keys = |config: Config| config.check().iter().map(|finding| finding.key).collect::<Vec<_>>();
         let open = Config { listen: ([0, 0, 0, 0], 8119).into(), ..Config::default() };
         assert_eq!(keys(open), ["listen"]);
+        let trusting =
+            Config { auth: Auth::Headers, listen: ([0, 0, 0, 0], 8119).into(), ..Config::default() };
+        assert_eq!(keys(trusting.clone()), ["listen"]);
+        assert_eq!(keys(Config { allow_open_listen: true, ..trusting.clone() }), [""; 0]);
+        assert_eq!(keys(Config { auth: Auth::Keystone, ..trusting }), ["keystone.auth_url"]);
+        let half = Config { tls_cert: Some("cert.pem".into()), ..Config::default() };
+        assert_eq!(keys(half), ["tls_cert"]);
         let partial = Config { roles: vec![Role::Api], ..Config::default() };
         assert_eq!(keys(partial), ["roles"]);
         let server = Config { journal: "postgres://x".to_owned(), ..Config::default() };

@@ -1,7 +1,10 @@
 //! One configuration: defaults < file < environment (`DCM_*`) < flags. Unknown keys are refused.
 
 mod check;
+mod http;
+mod keystone;
 mod layers;
+mod policy;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,7 @@ use dcm_workers::certmon;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use http::{Http, Tls};
 pub use layers::{ConfigError, Flags, environment, load};
 
 /// A part of the program; a process runs some or all of them.
@@ -41,6 +45,10 @@ impl Role {
 pub enum Auth {
     /// Not at all: everyone is an administrator named `anonymous`.
     None,
+    /// By the headers of a trusted proxy in front.
+    Headers,
+    /// By tokens that Keystone knows; see the section `keystone`.
+    Keystone,
 }
 
 /// How log lines look.
@@ -83,8 +91,12 @@ pub struct Config {
     pub vault_key_file: Option<PathBuf>,
     /// How callers are identified.
     pub auth: Auth,
-    /// Allows a mode without authentication to listen beyond loopback.
+    /// Allows a mode that believes whoever asks to listen beyond loopback.
     pub allow_open_listen: bool,
+    /// Certificate to serve HTTPS with, in PEM, and those that it is signed with.
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the certificate, in PEM.
+    pub tls_key: Option<PathBuf>,
     /// The parts that run in this process.
     pub roles: Vec<Role>,
     /// Fills an empty journal with so many demo subclouds, and serves their endpoints.
@@ -97,10 +109,16 @@ pub struct Config {
     pub profile: Profile,
     /// How long the answer to a write waits for the read model, in milliseconds.
     pub write_wait_ms: u64,
+    /// Bounds on connections.
+    pub http: Http,
+    /// How Keystone is reached.
+    pub keystone: keystone::Keystone,
     /// Facts about the system controller.
     pub controller: Controller,
     /// Where files are.
     pub dirs: Dirs,
+    /// Who may do what.
+    pub policy: policy::Policy,
     /// How deployments are run.
     pub deploy: Deploy,
     /// How certificates are audited.
@@ -119,14 +137,19 @@ impl Default for Config {
             vault_key_file: None,
             auth: Auth::None,
             allow_open_listen: false,
+            tls_cert: None,
+            tls_key: None,
             roles: Role::ALL.to_vec(),
             demo: None,
             log_format: LogFormat::Text,
             log_filter: "info,async_nats=warn,sqlx=warn".to_owned(),
             profile: Profile::Local,
             write_wait_ms: 1000,
+            http: Http::default(),
+            keystone: keystone::Keystone::default(),
             controller: Controller::default(),
             dirs: Dirs::default(),
+            policy: policy::Policy::default(),
             deploy: Deploy::default(),
             cert_mon: CertMon::default(),
         }
@@ -142,6 +165,12 @@ impl Config {
     /// Where secrets are kept.
     pub fn vault_url(&self) -> &str {
         self.vault.as_deref().unwrap_or(&self.journal)
+    }
+
+    /// Files to serve HTTPS with; `None` for plain HTTP.
+    pub fn tls(&self) -> Option<Tls> {
+        let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(Tls { cert, key })
     }
 
     /// Whether anything this process opens lives in its data directory.

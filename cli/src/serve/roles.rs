@@ -13,13 +13,15 @@ use dcm_domain::value::Subnet;
 use dcm_journal::lease::Holder;
 use dcm_projections::Projector;
 use dcm_workers::housekeeping::Housekeeping;
+use dcm_workers::peering::{self, PeeringKeeper};
+use dcm_workers::recovery::Recovery;
 use dcm_workers::strategy::StrategyKeeper;
 use dcm_workers::{certmon, deploy, relay, singleton};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::stores::Stores;
-use super::{Process, bus, demo::Demo, releases};
+use super::{Process, authentication, bus, demo::Demo, releases};
 use crate::commands::Failure;
 use crate::config::{Config, Controller, Role};
 
@@ -47,9 +49,11 @@ pub fn router(process: &Process) -> Result<axum::Router, Failure> {
         metrics: process.metrics.clone(),
         asyncapi: dcm_schemas::asyncapi::asyncapi(),
         platform: Arc::new(ConfiguredPlatform { local_system: local_system(&process.config) }),
+        policy: Arc::new(process.config.open_policy().map_err(|error| Failure::start("policy", error))?),
         stop: process.no_more_requests.clone(),
     });
-    Ok(dcm_api::router(app, TransportSettings::default()))
+    let authentication = authentication::of(&process.config)?;
+    Ok(dcm_api::router(app, TransportSettings { authentication, ..TransportSettings::default() }))
 }
 
 fn local_system(config: &Config) -> Option<LocalSystem> {
@@ -203,9 +207,18 @@ pub async fn worker(process: Process) -> Result<(), Failure> {
     });
     let worker = worker.map_err(|error| Failure::start("worker", error))?;
     let housekeeping = Housekeeping::new(Arc::clone(&stores.fleet), Arc::clone(&stores.models));
+    let recovery = Recovery {
+        fleet: Arc::clone(&stores.fleet),
+        models: Arc::clone(&stores.models),
+        journal: Arc::clone(&stores.journal),
+    };
     let stop = || process.stop.clone();
-    let ((), (), kept) =
-        tokio::join!(worker.run(stop()), housekeeping.run(stop()), strategy_keeper(&process));
+    let ((), (), (), kept) = tokio::join!(
+        worker.run(stop()),
+        housekeeping.run(stop()),
+        recovery.run(stop()),
+        strategy_keeper(&process)
+    );
     kept
 }
 
