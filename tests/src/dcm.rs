@@ -275,8 +275,8 @@ impl Serve {
             assert_eq!(line, "ready", "first line of a process without the role api\n{}", running.report());
             return None;
         }
-        let Some(url) = line.strip_prefix("listening on ").filter(|url| url.starts_with("http://")) else {
-            panic!("first line is `{line}`, not `listening on http://…`\n{}", running.report());
+        let Some(url) = line.strip_prefix("listening on ").filter(|url| url.starts_with("http")) else {
+            panic!("first line is `{line}`, not `listening on http…`\n{}", running.report());
         };
         Some(url.to_owned())
     }

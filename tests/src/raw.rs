@@ -32,6 +32,50 @@ pub async fn send_raw(base: &str, request: &[u8]) -> Option<RawAnswer> {
     tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no answer to {}", shown()))
 }
 
+/// A connection that is used for one request after the other, and made anew when the server has closed it.
+#[derive(Debug)]
+pub struct RawConnection {
+    address: String,
+    open: Option<TcpStream>,
+}
+
+impl RawConnection {
+    /// To the server at `base` (`http://host:port`); nothing is sent yet.
+    pub fn new(base: &str) -> Self {
+        let address = base.strip_prefix("http://").expect("a plain URL").to_owned();
+        Self { address, open: None }
+    }
+
+    /// As [`send_raw`], over the connection that is open, if one is.
+    pub async fn send(&mut self, request: &[u8]) -> Option<RawAnswer> {
+        let exchange = async {
+            let mut tcp = match self.open.take() {
+                Some(tcp) => tcp,
+                None => TcpStream::connect(&self.address).await.expect("connect"),
+            };
+            let _ = tcp.write_all(request).await;
+            let answer = read_answer(&mut tcp).await?;
+            let closes = answer.head.to_ascii_lowercase().contains("connection: close");
+            self.open = (!closes).then_some(tcp);
+            Some(answer)
+        };
+        let shown = || String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no answer to {}", shown()))
+    }
+
+    /// Sends what may be no whole request, says that nothing more comes, and waits until the server is done with it.
+    pub async fn send_and_close(&mut self, bytes: &[u8]) {
+        let exchange = async {
+            let mut tcp = TcpStream::connect(&self.address).await.expect("connect");
+            let _ = tcp.write_all(bytes).await;
+            let _ = tcp.shutdown().await;
+            let _ = tcp.read_to_end(&mut Vec::new()).await;
+        };
+        let shown = || String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("{} is kept", shown()));
+    }
+}
+
 async fn read_answer(tcp: &mut TcpStream) -> Option<RawAnswer> {
     let mut read = Vec::new();
     let mut buffer = [0; 8192];
