@@ -30,7 +30,13 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let waited = wanted.wait(&app).await?;
     let (position, event_time) = app.models().subclouds().position().await?;
-    let rows = app.models().groups().all().await?;
+    let mut rows = app.models().groups().all().await?;
+    if rows.is_empty() {
+        // One group exists always: the read models are still at the beginning.
+        let head = app.journal().head().await?;
+        app.models().progress().wait(head, app.settings().wait).await;
+        rows = app.models().groups().all().await?;
+    }
     let body = SubcloudGroupList { subcloud_groups: rows.into_iter().map(Into::into).collect() };
     let mut response = Json(body).into_response();
     waited.mark(&app, &mut response, position, event_time).await;

@@ -13,6 +13,7 @@ fn everything() -> Details {
         group_id: Some(2),
         install: Some(document("install")),
         rehome: Some(document("rehome")),
+        peer_group: None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::collection::{CollectionError, Lookup, is_stale};
 use crate::repository::{CommandError, Done, Meta, Unavailable};
 
 impl Fleet {
-    /// Carries out a command that moves the subcloud to the group `group_id`, which exists: a place is reserved there,
+    /// Carries out a command that may move the subcloud to the group `group_id`, which exists: a place is reserved there,
     /// the subcloud is changed, and only then the old group is left.
     ///
     /// # Errors
@@ -25,13 +25,14 @@ impl Fleet {
     pub async fn run_moving<C>(
         &self,
         entity: Uuid,
-        group_id: i64,
+        group_id: Option<i64>,
         command: &C,
         meta: &Meta,
     ) -> Result<Done<Subcloud>, FleetError>
     where
         C: Command<Subcloud, Rejection = Rejection>,
     {
+        let Some(group_id) = group_id else { return self.run(entity, command, meta).await };
         let reserve = ReserveGroupMove { entity, group_id };
         let step = meta.step("reserve-group");
         let reserved = self.directory.run(&self.directory_stream, &reserve, &step).await?;
