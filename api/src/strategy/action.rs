@@ -8,10 +8,9 @@ use utoipa::ToSchema;
 use super::refusal::{TypeQuery, answer, refused};
 use super::render::StrategyBody;
 use crate::app::App;
-use crate::asker::Asker;
 use crate::fields::Fields;
 use crate::openapi::ErrorBody;
-use crate::policy::{authorise, rule};
+use crate::policy::{AllowedEither, authorise, rule};
 use crate::transport::{ApiError, Caller, JsonObject};
 use crate::written;
 
@@ -51,7 +50,7 @@ enum Action {
 pub(super) async fn act(
     State(app): State<App>,
     caller: Caller,
-    Asker(meta): Asker,
+    AllowedEither { meta, .. }: AllowedEither<rule::SwUpdateStrategyApply, rule::SwUpdateStrategyAbort>,
     Query(query): Query<TypeQuery>,
     JsonObject(body): JsonObject,
 ) -> Result<Response, ApiError> {

@@ -22,7 +22,7 @@ pub enum Command {
     /// Example: `dcm policy check --role reader --project admin dc_api:subclouds:get`
     Check {
         /// A role of the caller; may be given several times.
-        #[arg(long = "role", value_name = "ROLE")]
+        #[arg(id = "caller_role", long = "role", value_name = "ROLE")]
         roles: Vec<String>,
         /// Name of the caller's project.
         #[arg(long)]
