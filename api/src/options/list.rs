@@ -30,7 +30,8 @@ pub(super) async fn list(
     let (position, event_time) = app.models().subclouds().position().await?;
     let rows = app.models().options().all().await?;
     let own = rows.own.into_iter().map(|(name, stored)| render::own(name, stored));
-    let body = OptionsList { sw_update_options: [render::default(rows.default)].into_iter().chain(own).collect() };
+    let body =
+        OptionsList { sw_update_options: [render::default(rows.default)].into_iter().chain(own).collect() };
     let mut response = Json(body).into_response();
     waited.mark(&app, &mut response, position, event_time).await;
     Ok(response)
