@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn ac_30_to_32_only_the_exact_word_confirms() {
+    fn ac_30_32_only_the_exact_word_confirms() {
         let rest = [("X-User-Id", "u"), ("X-Role", "admin")];
         let with = |name, value| status(&[&[(name, value)], rest.as_slice()].concat());
         assert_eq!(status(&rest), 401);
