@@ -14,7 +14,7 @@ pub mod peer_group;
 pub mod reservation;
 pub mod strategy;
 pub mod subcloud;
-pub mod takeover;
 pub mod system_peer;
+pub mod takeover;
 pub mod validate;
 pub mod value;

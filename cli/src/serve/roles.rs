@@ -146,8 +146,17 @@ async fn run_timeouts(process: &Process) -> Result<(), Failure> {
     let times = deploy_settings(&process.config).timeouts();
     let timeouts = deploy::RunTimeouts::new(fleet, leases, models, Some(vault), times);
     let timeouts = timeouts.map_err(|error| Failure::start("run timeouts", error))?;
-    let ((), kept) = tokio::join!(timeouts.run(process.stop.clone()), strategy_keeper(process));
+    let stop = || process.stop.clone();
+    let ((), (), kept) =
+        tokio::join!(timeouts.run(stop()), peering_keeper(process).run(stop()), strategy_keeper(process));
     kept
+}
+
+/// Sees to what waits for other controllers.
+fn peering_keeper(process: &Process) -> PeeringKeeper {
+    let Stores { fleet, models, .. } = process.stores.clone();
+    let claim_within = Duration::from_secs(process.config.deploy.claim_within_secs);
+    PeeringKeeper::new(fleet, models, peering::Times { claim_within, ..peering::Times::default() })
 }
 
 /// Sees to the update strategy, while this process holds the lease for it.
@@ -213,10 +222,11 @@ pub async fn worker(process: Process) -> Result<(), Failure> {
         journal: Arc::clone(&stores.journal),
     };
     let stop = || process.stop.clone();
-    let ((), (), (), kept) = tokio::join!(
+    let ((), (), (), (), kept) = tokio::join!(
         worker.run(stop()),
         housekeeping.run(stop()),
         recovery.run(stop()),
+        peering_keeper(&process).run(stop()),
         strategy_keeper(&process)
     );
     kept

@@ -6,8 +6,9 @@ mod rejection;
 mod state;
 
 pub use event::{
-    AssociationSyncRequested, AssociationSyncStatusChanged, PeerGroupAssociationAbandoned, PeerGroupAssociationAdded,
-    PeerGroupAssociationDeleted, PeerGroupAssociationEvent, PeerGroupAssociationImported,
+    AssociationSyncRequested, AssociationSyncStatusChanged, PeerGroupAssociationAbandoned,
+    PeerGroupAssociationAdded, PeerGroupAssociationDeleted, PeerGroupAssociationEvent,
+    PeerGroupAssociationImported,
 };
 pub use rejection::Rejection;
 pub use state::PeerGroupAssociation;

@@ -19,7 +19,9 @@ pub enum Rejection {
     #[error("Peer Group Association priority is required: the local subcloud peer group's priority is 0")]
     PriorityRequired,
     /// This site holds the copy, so there is none to give a priority.
-    #[error("Peer Group Association create is not allowed with a priority: the local subcloud peer group's priority is not 0")]
+    #[error(
+        "Peer Group Association create is not allowed with a priority: the local subcloud peer group's priority is not 0"
+    )]
     PriorityForbidden,
     /// Out of 1..=65536.
     #[error("Invalid peer_group_priority")]
@@ -31,7 +33,9 @@ pub enum Rejection {
     #[error("A peer group association with the same peer group and system peer already exists")]
     PairTaken,
     /// This site holds the copy: nothing can be synchronised from here.
-    #[error("Peer Group Association's sync_status is disabled: it cannot be updated or synchronised from here")]
+    #[error(
+        "Peer Group Association's sync_status is disabled: it cannot be updated or synchronised from here"
+    )]
     Disabled,
     /// Its copy on the peer has to go first.
     #[error("Peer Group Association is not disabled: its copy on the peer has to be removed first")]

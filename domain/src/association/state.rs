@@ -72,7 +72,10 @@ impl Aggregate for PeerGroupAssociation {
                 peer_group_priority: row.peer_group_priority,
                 sync_status: row.sync_status.clone(),
                 sync_message: row.sync_message.clone(),
-                imported: Some(ImportedTimes { created_at: Some(row.created_at), updated_at: row.updated_at }),
+                imported: Some(ImportedTimes {
+                    created_at: Some(row.created_at),
+                    updated_at: row.updated_at,
+                }),
                 ..empty(row.id)
             }),
             (None, E::PeerGroupAssociationAbandoned(abandoned)) => {

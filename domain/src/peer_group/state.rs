@@ -62,9 +62,11 @@ impl SubcloudPeerGroup {
             system_leader_id: row.system_leader_id,
             system_leader_name: row.system_leader_name,
             // Nobody works on a migration that was under way elsewhere: it ends like one whose runs are all over.
-            migration: row.migration_status.as_deref().filter(|word| word.eq_ignore_ascii_case(MIGRATING)).map(|_| {
-                Migration { run_id: Uuid::nil(), members: Vec::new(), leader: None }
-            }),
+            migration: row
+                .migration_status
+                .as_deref()
+                .filter(|word| word.eq_ignore_ascii_case(MIGRATING))
+                .map(|_| Migration { run_id: Uuid::nil(), members: Vec::new(), leader: None }),
             migration_status: row.migration_status,
             imported: Some(ImportedTimes { created_at: Some(row.created_at), updated_at: row.updated_at }),
             deleted: false,

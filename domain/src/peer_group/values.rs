@@ -111,7 +111,8 @@ impl PeerGroupChanges {
 
 impl StatusChange {
     fn check(&self) -> Result<(), Rejection> {
-        let known = |word: &String| [MIGRATING, COMPLETE, NONE].iter().any(|known| known.eq_ignore_ascii_case(word));
+        let known =
+            |word: &String| [MIGRATING, COMPLETE, NONE].iter().any(|known| known.eq_ignore_ascii_case(word));
         match self {
             Self::To(word) if !known(word) => Err(Rejection::InvalidMigrationStatus),
             _ => Ok(()),

@@ -7,13 +7,14 @@ mod state;
 mod values;
 
 pub use event::{
-    SystemPeerAbandoned, SystemPeerAdded, SystemPeerDeleted, SystemPeerEvent, SystemPeerImported, SystemPeerUpdated,
+    SystemPeerAbandoned, SystemPeerAdded, SystemPeerDeleted, SystemPeerEvent, SystemPeerImported,
+    SystemPeerUpdated,
 };
 pub use rejection::Rejection;
 pub use state::SystemPeer;
 pub use values::{
-    DEFAULT_FAILURE_POLICY, DEFAULT_FAILURE_THRESHOLD, DEFAULT_HEARTBEAT_INTERVAL, DEFAULT_MAINTENANCE_TIMEOUT,
-    DEFAULT_STATE, PeerChanges, PeerValues, check_password,
+    DEFAULT_FAILURE_POLICY, DEFAULT_FAILURE_THRESHOLD, DEFAULT_HEARTBEAT_INTERVAL,
+    DEFAULT_MAINTENANCE_TIMEOUT, DEFAULT_STATE, PeerChanges, PeerValues, check_password,
 };
 
 /// The heartbeat status of a peer that was never contacted.

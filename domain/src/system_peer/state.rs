@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::command::AbandonSystemPeer;
 use super::{
-    CREATED, Rejection, SystemPeerAdded, SystemPeerEvent, SystemPeerImported, SystemPeerUpdated, name_key, uuid_key,
+    CREATED, Rejection, SystemPeerAdded, SystemPeerEvent, SystemPeerImported, SystemPeerUpdated, name_key,
+    uuid_key,
 };
 use crate::aggregate::{Aggregate, Unfoldable};
 use crate::key_directory::{KeyEntry, Keys, Listed};

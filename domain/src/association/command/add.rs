@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::aggregate::{Command, Facts};
 use crate::association::{
-    AssociationSyncRequested, DISABLED, PeerGroupAssociation, PeerGroupAssociationAdded, PeerGroupAssociationEvent,
-    Rejection, SYNCING,
+    AssociationSyncRequested, DISABLED, PeerGroupAssociation, PeerGroupAssociationAdded,
+    PeerGroupAssociationEvent, Rejection, SYNCING,
 };
 
 /// The lowest rank of a copy.

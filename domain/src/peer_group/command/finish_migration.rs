@@ -30,13 +30,16 @@ impl Command<SubcloudPeerGroup> for FinishMigration {
         _: &Facts,
     ) -> Result<Vec<SubcloudPeerGroupEvent>, Rejection> {
         let state = existing(state)?;
-        let Some(migration) = state.migration.as_ref().filter(|migration| migration.run_id == self.run_id) else {
+        let Some(migration) = state.migration.as_ref().filter(|migration| migration.run_id == self.run_id)
+        else {
             return Ok(Vec::new());
         };
         let Self { run_id, completed } = *self;
-        let mut events = vec![MigrationFinished { run_id, completed, status: final_status(completed) }.into()];
+        let mut events =
+            vec![MigrationFinished { run_id, completed, status: final_status(completed) }.into()];
         if let Some(leader) = migration.leader.as_ref().filter(|_| completed > 0) {
-            let differs = |held: &Option<String>, now: &String| (held.as_ref() != Some(now)).then(|| now.clone());
+            let differs =
+                |held: &Option<String>, now: &String| (held.as_ref() != Some(now)).then(|| now.clone());
             let updated = SubcloudPeerGroupUpdated {
                 system_leader_id: differs(&state.system_leader_id, &leader.id),
                 system_leader_name: differs(&state.system_leader_name, &leader.name),

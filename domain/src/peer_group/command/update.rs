@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::existing;
 use crate::aggregate::{Command, Facts};
 use crate::peer_group::{
-    MigrationStatusChanged, PeerGroupChanges, Rejection, StatusChange, SubcloudPeerGroup, SubcloudPeerGroupEvent,
-    SubcloudPeerGroupUpdated,
+    MigrationStatusChanged, PeerGroupChanges, Rejection, StatusChange, SubcloudPeerGroup,
+    SubcloudPeerGroupEvent, SubcloudPeerGroupUpdated,
 };
 
 /// Changes a peer group's values (fleet.md §3.3, F12); a new name is reserved in the directory of peer groups.
@@ -48,7 +48,10 @@ impl UpdatePeerGroup {
             peer_group_name: changed(&changes.peer_group_name, Some(&state.peer_group_name)),
             group_priority: changed(&changes.group_priority, Some(&state.group_priority)),
             group_state: changed(&changes.group_state, Some(&state.group_state)),
-            max_subcloud_rehoming: changed(&changes.max_subcloud_rehoming, Some(&state.max_subcloud_rehoming)),
+            max_subcloud_rehoming: changed(
+                &changes.max_subcloud_rehoming,
+                Some(&state.max_subcloud_rehoming),
+            ),
             system_leader_id: changed(&changes.system_leader_id, state.system_leader_id.as_ref()),
             system_leader_name: changed(&changes.system_leader_name, state.system_leader_name.as_ref()),
         }

@@ -37,7 +37,10 @@ impl Command<SystemPeer> for UpdateSystemPeer {
                 &given.heartbeat_failure_threshold,
                 &state.heartbeat_failure_threshold,
             ),
-            heartbeat_failure_policy: changed(&given.heartbeat_failure_policy, &state.heartbeat_failure_policy),
+            heartbeat_failure_policy: changed(
+                &given.heartbeat_failure_policy,
+                &state.heartbeat_failure_policy,
+            ),
             heartbeat_maintenance_timeout: changed(
                 &given.heartbeat_maintenance_timeout,
                 &state.heartbeat_maintenance_timeout,
