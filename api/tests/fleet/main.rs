@@ -3,10 +3,16 @@
 
 mod alarms;
 mod ask;
+mod associations;
 mod groups;
+mod migration;
 mod notifications;
 mod options;
+mod peer_groups;
+mod peering_race;
+mod peers;
 mod race;
 #[path = "../site/mod.rs"]
 mod site;
 mod strategy;
+mod system_peers;
