@@ -1,12 +1,13 @@
 //! The cases of subclouds.md §14.1–14.2 and access.md §16 that read.
-//!
-//! Cases 25 to 28 of §14.2 ask the platform of a running subcloud; no client for it can be configured yet.
+
+use std::sync::Arc;
 
 use dcm_domain::subcloud::command::{ManageSubcloud, ReportEndpoint};
 use dcm_domain::value::{Endpoint, Phase, SyncStatus};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::site::platform::{FakePlatform, silent};
 use crate::site::{Site, region};
 use crate::{describe, keys};
 
@@ -154,6 +155,32 @@ async fn sc_024_details_without_a_region_to_ask() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn sc_025_028_details_of_an_online_subcloud() {
+    let platform = FakePlatform::default();
+    let site = Site::start_on(Arc::new(platform.clone()), |_, _| {}).await;
+    let entity = site.add(1).await;
+    platform.tells(|facts| {
+        facts.oam_floating_ip = Ok(Some("10.10.10.2".to_owned()));
+        facts.out_of_date = Ok(false);
+    });
+    let details = async || {
+        let body = site.get("/v1.0/subclouds/1/detail").await.json();
+        let text = |key: &str| body[key].as_str().unwrap().to_owned();
+        (text("oam_floating_ip"), text("deploy_config_sync_status"), text("region_name"))
+    };
+    let told = |address: &str, status: &str| (address.to_owned(), status.to_owned(), region(1));
+    assert_eq!(details().await, told("unavailable", "unknown"), "24: an offline one is not asked");
+    site.online(entity).await;
+    assert_eq!(details().await, told("10.10.10.2", "Deployment: configurations up-to-date"), "25");
+    platform.tells(|facts| facts.out_of_date = silent());
+    assert_eq!(details().await, told("10.10.10.2", "unknown"), "26");
+    platform.tells(|facts| facts.oam_floating_ip = silent());
+    assert_eq!(details().await, told("unavailable", "unknown"), "26");
+    platform.tells(|facts| (facts.oam_floating_ip, facts.out_of_date) = (Ok(None), Ok(true)));
+    assert_eq!(details().await, told("unavailable", "Deployment: configurations out-of-date"), "27, 28");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A controller of a test's own: the API over embedded stores in a temporary directory, with a projector at work.
 #![allow(dead_code, reason = "each test program uses its part of it")]
 
+pub mod platform;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

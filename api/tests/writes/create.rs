@@ -159,7 +159,7 @@ async fn sc_042_043_111_112_124_what_must_be_sent() {
 }
 
 #[tokio::test]
-async fn sc_044_to_053_bootstrap_keys() {
+async fn sc_044_053_bootstrap_keys() {
     let site = controller().await;
     for key in [
         "system_mode",
@@ -207,7 +207,7 @@ async fn sc_054_055_bootstrap_address() {
 }
 
 #[tokio::test]
-async fn sc_056_to_068_108_management_network() {
+async fn sc_056_057_058_059_060_061_062_063_064_065_066_067_068_108_management_network() {
     let site = controller().await;
     let cases = [
         ("systemcontroller_gateway_address", "192.168.205.101", "Address must be in subnet"),
@@ -240,7 +240,7 @@ async fn sc_056_to_068_108_management_network() {
 }
 
 #[tokio::test]
-async fn sc_096_to_103_admin_network() {
+async fn sc_096_103_admin_network() {
     let row = accepted(&admin(), &Form::new(), "96").await;
     assert_eq!(row["management-subnet"], "192.168.102.0/24");
     assert_eq!(row["management-start-ip"], "192.168.102.5");
@@ -262,7 +262,7 @@ async fn sc_096_to_103_admin_network() {
 }
 
 #[tokio::test]
-async fn sc_104_to_107_109_110_121_122_names_releases_groups_files() {
+async fn sc_104_105_106_107_109_110_121_122_names_releases_groups_files() {
     let site = controller().await;
     let named = |name: &str| with(bv(), "name", name);
     refused(&site, &named("123"), &Form::new(), 400, "must contain alphabetic characters", "104").await;
@@ -295,7 +295,7 @@ async fn sc_104_to_107_109_110_121_122_names_releases_groups_files() {
 }
 
 #[tokio::test]
-async fn sc_114_to_116_118_119_flags() {
+async fn sc_114_115_116_118_119_flags() {
     let site = controller().await;
     let config = Form::new().file("deploy_config", "x");
     for (more, phrase) in [
@@ -311,15 +311,12 @@ async fn sc_114_to_116_118_119_flags() {
     ] {
         expect(&add(&site, bv(), more).await, 400, phrase, phrase);
     }
-    // Checked like any creation, then not carried out.
     let migrate = Form::new().field("migrate", "true");
-    expect(
-        &add(&site, without(bv(), "system_mode"), migrate.clone()).await,
-        400,
-        "system_mode required",
-        "migrate",
-    );
-    expect(&add(&site, bv(), migrate).await, 422, "not available yet", "migrate");
+    let given = migrate.clone().field("region_name", "abc");
+    let incomplete = without(bv(), "system_mode");
+    expect(&add(&site, incomplete, given).await, 400, "system_mode required", "checked like any creation");
+    let no_region = "Unable to retrieve subcloud region";
+    expect(&add(&site, bv(), migrate).await, 400, no_region, "nobody can be asked");
     assert_eq!(site.get("/v1.0/subclouds").await.json(), json!({"subclouds": []}));
     expect(&add(&site, bv(), Form::new().field("secondary", "false")).await, 200, "", "secondary=false");
     let stored = state(&site, entity(&site, 1).await).await;

@@ -10,7 +10,7 @@ fn iv_form(values: Map<String, Value>) -> Form {
 }
 
 #[tokio::test]
-async fn sc_069_to_075_082_install_values_and_releases() {
+async fn sc_069_070_071_072_073_074_075_082_install_values_and_releases() {
     let active = accepted(&bv(), &iv_form(iv()), "69, 70").await;
     assert_eq!(active["software-version"], "22.12");
     let shown: Value = serde_json::from_str(active["data_install"].as_str().unwrap()).unwrap();
@@ -38,7 +38,7 @@ async fn sc_069_to_075_082_install_values_and_releases() {
 }
 
 #[tokio::test]
-async fn sc_076_to_094_each_install_value() {
+async fn sc_076_094_each_install_value() {
     let site = controller().await;
     for key in [
         "bootstrap_interface",
@@ -91,7 +91,7 @@ async fn sc_076_to_094_each_install_value() {
 }
 
 #[tokio::test]
-async fn sc_083_to_095_install_values_that_are_right() {
+async fn sc_083_095_install_values_that_are_right() {
     let four = with(with(iv(), "install_type", 3), "persistent_size", 40000);
     let four = with(with(four, "bmc_address", "192.168.1.7"), "nexthop_gateway", "192.168.1.2");
     let four = with(with(four, "network_address", "192.168.101.10"), "network_mask", 32);

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use crate::site::platform::FakePlatform;
 use crate::site::{Answer, Site, meta};
 
 /// `testpass` in base64.
@@ -23,7 +24,12 @@ pub const PASSWORD: &str = "dGVzdHBhc3M=";
 
 /// A controller with META, and with load images and deploy files of the active release.
 pub async fn controller() -> Site {
-    let site = Site::start_with(configure).await;
+    controller_on(&FakePlatform::default()).await
+}
+
+/// The same on a platform that can be asked.
+pub async fn controller_on(platform: &FakePlatform) -> Site {
+    let site = Site::start_on(Arc::new(platform.clone()), configure).await;
     stock(&site, "loads/22.12", &["boot.iso", "boot.sig"]);
     stock(
         &site,

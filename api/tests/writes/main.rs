@@ -4,14 +4,9 @@
 //!
 //! | Case | Why |
 //! |---|---|
-//! | 73 | asks the patching service of a platform; none can be configured yet, so the check has nothing to ask |
-//! | 117 | reads the region of a running subcloud; `migrate=true` ends in 422 before |
 //! | 123 | the old manager could refuse after the row was stored; here nothing is stored then |
-//! | 138 | network reconfiguration: its checks are here, its job does not exist yet (422) |
-//! | 153, 166 | need a prestage state; nothing leads to one yet |
 //! | 163 | decided otherwise: the change stays and the notification is made again (decisions.md) |
-//! | 174 | needs a peer group; there are none yet |
-//! | 185 to 211 | redeploy, prestage and migrate do not exist yet |
+//! | 174 | with the other cases of peer groups, in the tests of the fleet |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../site/mod.rs"]
@@ -20,8 +15,12 @@ mod site;
 mod create;
 mod create_install;
 mod fixture;
+mod migrate;
+mod network;
 mod phased;
+mod prestage;
 mod race;
+mod redeploy;
 mod secrets;
 mod update;
 mod verbs;

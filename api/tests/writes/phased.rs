@@ -146,7 +146,7 @@ async fn a_bootstrap_may_move_the_subnet_and_frees_the_old_one() {
     let form = password().yaml("bootstrap_values", moved.collect());
     expect(&verb(&site, "bootstrap", &form).await, 200, "192.168.150.0/24", "V14");
     let directory = site.fleet.directory().await.unwrap();
-    assert_eq!(directory.entry(entity).unwrap().subnet.as_str(), "192.168.150.0/24");
+    assert_eq!(directory.entry(entity).unwrap().subnet.as_ref().unwrap().as_str(), "192.168.150.0/24");
     site.add(1).await;
 }
 
@@ -175,7 +175,7 @@ fn form_with_name(name: &str) -> Form {
 }
 
 #[tokio::test]
-async fn sc_224_to_227_configure() {
+async fn sc_224_227_configure() {
     let (site, entity) = created(files(), DeployStatus::Complete).await;
     expect(&verb(&site, "configure", &Form::new()).await, 400, "Body required", "225");
     let bad = Form::new().field("sysadmin_password", "a");
@@ -201,7 +201,7 @@ async fn sc_224_to_227_configure() {
 }
 
 #[tokio::test]
-async fn sc_228_229_231_to_233_install() {
+async fn sc_228_229_231_232_233_install() {
     let sent = Form::new().yaml("install_values", iv()).field("bmc_password", PASSWORD);
     let (site, entity) = created(Form::new(), DeployStatus::CreateComplete).await;
     expect(&verb(&site, "install", &Form::new()).await, 400, "Body required", "231");

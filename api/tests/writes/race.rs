@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use serde_json::json;
+
 use crate::fixture::*;
 use crate::site::{Answer, PATIENCE};
 
@@ -38,6 +40,67 @@ async fn of_twenty_creations_in_overlapping_subnets_one_wins() {
         answers.iter().filter(|answer| answer.status == 400).all(|answer| answer.text.contains("overlaps"))
     );
     assert_eq!(site.get("/v1.0/subclouds").await.json()["subclouds"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_creations_in_one_region_one_wins() {
+    let site = Arc::new(controller().await);
+    let answers = join_all((0..20).map(|number| {
+        let values = with(moved(number), "name", format!("subcloud{number}"));
+        let site = Arc::clone(&site);
+        async move { add(&site, values, Form::new().field("region_name", "one-region")).await }
+    }))
+    .await;
+    assert_eq!(with_status(&answers, 200), 1);
+    assert_eq!(with_status(&answers, 409), 19);
+    assert_eq!(site.get("/v1.0/subclouds").await.json()["subclouds"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_subclouds_that_move_to_one_subnet_one_wins() {
+    let site = Arc::new(controller().await);
+    for number in 1..=8 {
+        site.add(number).await;
+    }
+    let answers = join_all((1..=8).map(|number| {
+        let prefix = 16 + number;
+        let form = Form::new()
+            .field("management_subnet", &format!("10.99.0.0/{prefix}"))
+            .field("management_gateway_ip", "10.99.0.1")
+            .field("management_start_ip", "10.99.0.2")
+            .field("management_end_ip", "10.99.0.50")
+            .field("bootstrap_address", "10.10.10.12")
+            .field("sysadmin_password", PASSWORD);
+        let site = Arc::clone(&site);
+        async move { send(&site, "PATCH", &format!("/v1.0/subclouds/{number}"), &form).await }
+    }))
+    .await;
+    assert_eq!(with_status(&answers, 200), 1);
+    assert_eq!(with_status(&answers, 400), 7);
+    let moving = async |number| deploy_status(&site, number).await == "reconfiguring-network";
+    let mut moves = 0;
+    for number in 1..=8 {
+        moves += u32::from(moving(number).await);
+    }
+    assert_eq!(moves, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_requests_for_one_subcloud_s_run_one_wins() {
+    let site = Arc::new(controller().await);
+    let entity = site.add(1).await;
+    manage(&site, entity).await;
+    let answers = join_all((0..12).map(|_| {
+        let site = Arc::clone(&site);
+        async move {
+            let body = json!({"sysadmin_password": PASSWORD});
+            send_json(&site, "PATCH", "/v1.0/subclouds/1/prestage", &body).await
+        }
+    }))
+    .await;
+    assert_eq!(with_status(&answers, 200), 1);
+    assert_eq!(with_status(&answers, 400) + with_status(&answers, 422), 11);
+    assert_eq!(site.app.vault().list(entity).await.unwrap().len(), 1, "one password");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use crate::fixture::*;
 use crate::site::region;
 
 #[tokio::test]
-async fn sc_181_to_184_certificate_reports() {
+async fn sc_181_184_certificate_reports() {
     let site = controller().await;
     let entity = site.add(1).await;
     site.online(entity).await;
@@ -79,7 +79,7 @@ async fn sc_212_retired_verbs_name_their_replacement() {
 }
 
 #[tokio::test]
-async fn sc_213_to_217_delete() {
+async fn sc_213_217_delete() {
     let site = controller().await;
     let entity = site.add(1).await;
     let delete = async |path: &str| site.ask("DELETE", path, &[("accept", "application/json")], "").await;

@@ -15,7 +15,7 @@ fn ready(status: S) -> Given<Subcloud> {
 }
 
 #[test]
-fn sc_195_208_packages_are_prestaged_at_once() {
+fn sc_208_packages_are_prestaged_at_once() {
     for status in [S::Complete, S::PrestageFailed, S::PrestageComplete] {
         let PrestageSubcloud { sysadmin_password, task, .. } = prestage(RUN);
         let inputs = RunInputs { sysadmin_password: Some(sysadmin_password), ..RunInputs::default() };

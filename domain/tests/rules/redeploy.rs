@@ -28,7 +28,7 @@ fn sc_187_everything_that_is_stored_is_deployed_again() {
 }
 
 #[test]
-fn sc_186_188_what_is_sent_replaces_what_is_stored() {
+fn sc_186_what_is_sent_replaces_what_is_stored() {
     let addresses = NewAddresses { network: net(7), systemcontroller_gateway_ip: "192.168.204.9".to_owned() };
     let command = RedeploySubcloud {
         release: "22.12".to_owned(),
