@@ -202,7 +202,10 @@ fn told(directory: &Directory) -> Vec<Held> {
             name: word(entry.name.as_ref()),
             next: entry.next_name.as_ref().map(|name| word(name.as_ref())),
             region: word(entry.region.as_ref()),
-            subnet: SUBNETS.iter().find(|net| Some(**net) == entry.subnet.as_ref().map(Subnet::as_str)).unwrap(),
+            subnet: SUBNETS
+                .iter()
+                .find(|net| Some(**net) == entry.subnet.as_ref().map(Subnet::as_str))
+                .unwrap(),
             group: entry.group_id,
             confirmed: entry.confirmed,
         })
