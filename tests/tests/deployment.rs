@@ -36,6 +36,7 @@ both_ways!(
     jb_008_sc_113_real_files_are_deployed_and_deleted,
     jb_007_sc_239_a_failed_phase_says_why_and_is_resumed,
     sc_125_228_234_phases_one_by_one,
+    sc_186_a_complete_subcloud_is_deployed_again,
     sc_246_a_phase_that_hangs_is_aborted_and_resumed,
 );
 
@@ -128,6 +129,41 @@ async fn jb_008_sc_113_real_files_are_deployed_and_deleted(way: Way) {
     let busy = http.delete("/v1.0/subclouds/edge1").send().await.expect(422);
     assert!(busy.body.contains("deployment in progress"), "{}", busy.body);
     assert_eq!(after_runs(&http, "edge1", 1).await["deploy-status"], "complete");
+}
+
+async fn sc_186_a_complete_subcloud_is_deployed_again(way: Way) {
+    let service = service(way).await;
+    let http = service.http();
+    let _ = http.post_form(SUBCLOUDS, &example_as_it_is()).await.expect(200);
+    assert_eq!(after_runs(&http, "edge1", 1).await["deploy-status"], "complete");
+    let form = Form::new()
+        .field("sysadmin_password", &encode("Li69nux*"))
+        .field("description", "again");
+    let answer = http.patch_form("/v1.0/subclouds/edge1/redeploy", &form).await.expect(200).json();
+    assert_eq!((&answer["deploy-status"], &answer["description"]), (&json!("pre-install"), &json!("again")));
+    let row = after_runs(&http, "edge1", 2).await;
+    assert_eq!(
+        (&row["deploy-status"], &row["error-description"]),
+        (&json!("complete"), &json!("No errors present"))
+    );
+    let events = history(&http, "edge1").await;
+    let again = statuses(&events).iter().rposition(|status| status == "pre-install").unwrap();
+    assert_eq!(
+        statuses(&events)[again..],
+        [
+            "pre-install",
+            "installing",
+            "install-complete",
+            "pre-bootstrap",
+            "bootstrapping",
+            "bootstrap-complete",
+            "pre-config",
+            "configuring",
+            "complete",
+        ]
+    );
+    let log = service.playbook_log("edge1");
+    assert_eq!(log.matches("Executing playbook command").count(), 6, "{log}");
 }
 
 /// Design §8: what has no outside system is recorded as skipped, with the reason.

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use dcm_domain::aggregate::{Command, Facts};
+use dcm_domain::directory::Rejection as DirectoryRejection;
 use dcm_domain::subcloud::command::{
     Details, NewAddresses, ReconfigureNetwork, check_addresses_differ, check_not_secondary,
     check_reconfiguration,
@@ -90,6 +91,9 @@ impl Reconfiguration {
         let facts = Facts { now: Timestamp::from(chrono::Utc::now()) };
         // Before anything is kept or renamed for it.
         self.command(state, along.texts.clone(), None).decide(Some(state), &facts)?;
+        if app.fleet().directory().await?.overlapping(&self.subnet, Some(entity)).is_some() {
+            return Err(DirectoryRejection::SubnetOverlaps.into());
+        }
         let mut changed_at = app.models().subclouds().by_uuid(entity).await?.and_then(|row| row.updated_at);
         if let Some(name) = along.rename {
             let renamed = app.fleet().rename(entity, name, &meta.step("rename")).await?;
