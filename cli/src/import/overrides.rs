@@ -99,9 +99,8 @@ fn read(path: &Path) -> Result<String, std::io::Error> {
 
 impl Inventory {
     fn of(inventory: &Map, name: &str) -> Self {
-        let at = |path: &[&str]| {
-            path.iter().try_fold(inventory.get("all")?, |value, key| value.get(key)).cloned()
-        };
+        let at =
+            |path: &[&str]| path.iter().try_fold(inventory.get("all")?, |value, key| value.get(key)).cloned();
         let address = at(&["hosts", name, "ansible_host"]);
         Self {
             initial_deployment: at(&["vars", "initial_deployment"]) == Some(Value::Bool(true)),
@@ -133,7 +132,10 @@ mod tests {
             ("edge.yml", "name: edge\nadmin_password: x\n"),
             ("edge/install_values.yml", "image: a.iso\n"),
             ("edge_deploy_config.yml", "anything: {{ at all\n"),
-            ("edge_inventory.yml", "all:\n  vars: {initial_deployment: true}\n  hosts: {edge: {ansible_host: 10.0.0.1}}\n"),
+            (
+                "edge_inventory.yml",
+                "all:\n  vars: {initial_deployment: true}\n  hosts: {edge: {ansible_host: 10.0.0.1}}\n",
+            ),
             ("other_inventory.yml", "all: {vars: {}}\n"),
         ]);
         let files = overrides.of("edge");
@@ -150,8 +152,11 @@ mod tests {
     #[test]
     fn tells_what_it_cannot_use() {
         let long = "x".repeat(1024 * 1024 + 1);
-        let (_directory, overrides) =
-            with(&[("edge.yml", "- a list"), ("edge_deploy_config.yml", &long), ("edge_inventory.yml/x", "")]);
+        let (_directory, overrides) = with(&[
+            ("edge.yml", "- a list"),
+            ("edge_deploy_config.yml", &long),
+            ("edge_inventory.yml/x", ""),
+        ]);
         let files = overrides.of("edge");
         assert!(files.bootstrap.is_none() && files.deploy_config.is_none() && files.inventory.is_none());
         assert_eq!(files.problems.len(), 3, "{:?}", files.problems);

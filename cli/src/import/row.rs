@@ -123,9 +123,7 @@ impl Row {
 fn time(text: &str) -> Option<Timestamp> {
     match NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f") {
         Ok(naive) => Some(naive.and_utc().into()),
-        Err(_) => {
-            DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").ok().map(|at| at.to_utc().into())
-        }
+        Err(_) => DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").ok().map(|at| at.to_utc().into()),
     }
 }
 
@@ -143,7 +141,9 @@ mod tests {
     #[test]
     fn times_are_utc_with_their_microseconds() {
         let at = Timestamp::parse("2023-11-06T14:28:04.123456Z");
-        for text in ["2023-11-06 14:28:04.123456", "2023-11-06 14:28:04.123456+00", "2023-11-06 15:28:04.123456+01"] {
+        for text in
+            ["2023-11-06 14:28:04.123456", "2023-11-06 14:28:04.123456+00", "2023-11-06 15:28:04.123456+01"]
+        {
             assert_eq!(row(&[("created_at", text)]).time("created_at"), Ok(at), "{text}");
         }
         let whole = row(&[("created_at", "2023-11-06 14:28:04")]).time("created_at").unwrap().unwrap();
@@ -158,7 +158,8 @@ mod tests {
     fn what_cannot_be_read_names_its_place() {
         let row = row(&[("deploy_status", "exploding"), ("group_id", "x"), ("openstack_installed", "maybe")]);
         let error = row.word("deploy_status", DeployStatus::parse).unwrap_err();
-        let text = r#"subclouds row 7, column deploy_status: "exploding" is no word this program knows there"#;
+        let text =
+            r#"subclouds row 7, column deploy_status: "exploding" is no word this program knows there"#;
         assert_eq!(error.to_string(), text);
         assert!(row.number("group_id").is_err() && row.flag("openstack_installed").is_err());
         let error = row.word("management_state", DeployStatus::parse).unwrap_err();

@@ -171,7 +171,8 @@ async fn table_rows(
             });
             values.extend(value.map(|value| (*name, value)));
         }
-        let is_gone = values.get("deleted").is_some_and(|deleted| !["0", "false"].contains(&deleted.as_str()));
+        let is_gone =
+            values.get("deleted").is_some_and(|deleted| !["0", "false"].contains(&deleted.as_str()));
         if is_gone {
             gone += 1;
             continue;

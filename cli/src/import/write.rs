@@ -1,5 +1,6 @@
 //! Writing what was translated: secrets first, then the events, each stream once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use dcm_domain::aggregate::{Aggregate, Command};
@@ -28,6 +29,7 @@ use dcm_journal::vault::{NewEntry, Vault, VaultError};
 use dcm_schemas::StreamId;
 use dcm_schemas::stream::InvalidStreamId;
 use futures::{StreamExt, TryStreamExt, stream};
+use uuid::Uuid;
 
 use super::ids::Ids;
 use super::report::Report;
@@ -38,6 +40,8 @@ use super::translate::Translation;
 const AT_ONCE: usize = 256;
 /// Vault entries of one transaction.
 const ENTRIES: usize = 250;
+/// Events read at once.
+const PAGE: usize = 1000;
 /// Directory entries of one append: its command names them once more, and an event must fit into a message.
 const PER_APPEND: usize = 250;
 
@@ -68,7 +72,9 @@ pub enum WriteError {
     )]
     NotEmpty(u64),
     /// Something was begun and not ended.
-    #[error("an import into this journal was interrupted; run the same `dcm import dcmanager` again to finish it")]
+    #[error(
+        "an import into this journal was interrupted; run the same `dcm import dcmanager` again to finish it"
+    )]
     Unfinished,
     /// The source is not what it was when the import began.
     #[error(transparent)]
@@ -133,7 +139,7 @@ impl Target {
     }
 
     /// How the vault tells documents apart.
-    pub fn digest(&self) -> impl Fn(uuid::Uuid, &[u8]) -> String + Send + Sync + use<> {
+    pub fn digest(&self) -> impl Fn(Uuid, &[u8]) -> String + Send + Sync + use<> {
         let vault = Arc::clone(&self.vault);
         move |owner, text| vault.digest(owner, text)
     }
@@ -159,7 +165,9 @@ impl Target {
         }
         let entries: Vec<_> = translation.subclouds.iter().map(|subcloud| subcloud.entry()).collect();
         let subclouds = Repository::<Subcloud>::new(Arc::clone(&self.journal));
-        stream::iter(translation.subclouds)
+        let there = self.streams().await?;
+        let missing = translation.subclouds.into_iter().filter(|subcloud| !there.contains(&subcloud.entity));
+        stream::iter(missing)
             .map(|subcloud| {
                 let (writer, subclouds) = (&writer, &subclouds);
                 async move {
@@ -191,6 +199,18 @@ impl Target {
         let rows = report.tables.iter().map(|(table, count)| ((*table).to_owned(), count.rows)).collect();
         let finished = TakeOverFinished { rows, findings: report.findings.len() as u64 };
         writer.take_over(&FinishTakeOver { finished }, "finish").await
+    }
+
+    /// The subclouds that an earlier run wrote: asked for one by one, they would crowd the journal's readers.
+    async fn streams(&self) -> Result<HashSet<Uuid>, WriteError> {
+        let (mut found, mut after) = (HashSet::new(), 0);
+        loop {
+            let page = self.journal.read_all(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.position.order;
+            let streams = page.iter().map(|event| &event.envelope.stream);
+            found.extend(streams.filter(|stream| stream.kind() == Subcloud::KIND).filter_map(StreamId::uuid));
+        }
     }
 
     async fn keep(&self, entries: Vec<NewEntry>) -> Result<(), WriteError> {

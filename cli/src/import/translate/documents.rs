@@ -147,7 +147,9 @@ fn shown(text: &str, parsed: Option<&Value>) -> Shown {
         let lower = text.to_lowercase();
         return match SECRET_WORDS.iter().any(|word| lower.contains(word)) {
             true => Shown::new(hidden(), Some("is no JSON and may hold a password: answers show ***")),
-            false => Shown::new(Value::String(text.to_owned()), Some("is no JSON: answers show it as it stands")),
+            false => {
+                Shown::new(Value::String(text.to_owned()), Some("is no JSON: answers show it as it stands"))
+            }
         };
     };
     let open = without_secrets(parsed);
@@ -235,7 +237,8 @@ mod tests {
         let (shown, note, kept) = translated(text, true);
         assert_eq!((shown.as_deref(), note), (Some(text.replace("cHc=", "***").as_str()), None));
         assert_eq!(kept, r#"{"admin_password":"cHc=","bootstrap-address":"10.0.0.1","name":"edge"}"#);
-        for text in [r#"{"saved_payload": null}"#, "{}", r#"{"saved_payload": {}, "more": 1}"#, "[]", "null"] {
+        for text in [r#"{"saved_payload": null}"#, "{}", r#"{"saved_payload": {}, "more": 1}"#, "[]", "null"]
+        {
             let (shown, note, kept) = translated(text, true);
             assert_eq!((shown.as_deref(), kept.as_str()), (Some(text), text));
             assert!(note.is_some());

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dcm_domain::strategy::{ApplyType, ImportedStep, StepState, StrategyImported, StrategyState, StrategyType};
-use dcm_domain::validate::without_secrets;
-use dcm_domain::value::{Secret, Timestamp};
+use dcm_domain::strategy::{
+    ApplyType, ImportedStep, StepState, StrategyImported, StrategyState, StrategyType,
+};
+use dcm_domain::validate::{base64_password, without_secrets};
+use dcm_domain::value::{SecretRef, Timestamp};
 use serde_json::Value;
 
 use super::documents::Origin;
@@ -53,9 +55,7 @@ impl Translator<'_> {
                 .map_err(|_| row.unusable("extra_args", "is no JSON, so that nothing can be hidden in it"))?,
         };
         let origin = Origin { owner: uuid, table: STRATEGY, row: row.id, purpose: PASSWORD };
-        let password = args.get(PASSWORD).and_then(Value::as_str);
-        let sysadmin_password =
-            password.map(|password| self.documents.password(origin, Secret::new(password.to_owned())));
+        let sysadmin_password = self.step_password(row, origin, &args);
         let parallel = self.number(row, "max_parallel_subclouds", 0)?;
         let stop_on_failure = row.flag("stop_on_failure")?.unwrap_or_else(|| {
             self.report.find(Kind::Null, row, "stop_on_failure is null; false stands in its place");
@@ -83,6 +83,18 @@ impl Translator<'_> {
             updated_at: row.time("updated_at")?,
             at,
         })
+    }
+
+    /// The password of a prestage, decoded as one that is sent here.
+    fn step_password(&mut self, row: &Row, origin: Origin, args: &Value) -> Option<SecretRef> {
+        let encoded = args.get(PASSWORD)?.as_str()?;
+        match base64_password(PASSWORD, Some(encoded)) {
+            Ok(password) => Some(self.documents.password(origin, password)),
+            Err(_) => {
+                self.report.find(Kind::Odd, row, "its sysadmin_password is not base64 and cannot be used");
+                None
+            }
+        }
     }
 
     fn step(

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dcm_domain::directory::EntryToImport;
 use dcm_domain::subcloud::command::RecoverImported;
-use dcm_domain::subcloud::{AlarmRow, AlarmSummary, Document, ImportedSubcloud, ManagementNetwork, NullColumn};
+use dcm_domain::subcloud::{
+    AlarmRow, AlarmSummary, Document, ImportedSubcloud, ManagementNetwork, NullColumn,
+};
 use dcm_domain::value::{
     Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Name, Region, Subnet, SyncStatus,
 };
@@ -171,7 +173,8 @@ impl Translator<'_> {
         if Region::parse(text).is_err() {
             self.report.find(Kind::Odd, row, format!("the region {text:?} would be refused today"));
         }
-        let unusable = || row.unusable("region_name", "is longer than its column or holds control characters");
+        let unusable =
+            || row.unusable("region_name", "is longer than its column or holds control characters");
         Region::imported(text).ok_or_else(unusable)
     }
 
@@ -250,7 +253,10 @@ impl Translator<'_> {
             let row = &subcloud.row;
             let mut found = Vec::new();
             if let Some(first) = regions.get(row.region.as_ref()) {
-                found.push((Kind::Duplicate, format!("the region {} is also that of subcloud {first}", row.region)));
+                found.push((
+                    Kind::Duplicate,
+                    format!("the region {} is also that of subcloud {first}", row.region),
+                ));
             } else {
                 regions.insert(row.region.as_ref(), row.id);
             }
@@ -270,11 +276,8 @@ impl Translator<'_> {
                 let backup = row.backup.map_or_else(|| "none".to_owned(), |status| status.to_string());
                 found.push((Kind::Transitory, format!("deploy {}, backup {backup}", row.deploy)));
             }
-            self.report.findings.extend(found.into_iter().map(|(kind, text)| crate::import::report::Finding {
-                kind,
-                table: SUBCLOUDS,
-                row: row.id,
-                text,
+            self.report.findings.extend(found.into_iter().map(|(kind, text)| {
+                crate::import::report::Finding { kind, table: SUBCLOUDS, row: row.id, text }
             }));
         }
         self.overlaps(subclouds);
@@ -293,8 +296,12 @@ impl Translator<'_> {
                 // Every IPv4 address orders before every IPv6 address.
                 Some((reach, other)) if net.network() <= reach.broadcast() => {
                     let text = format!("{net} shares addresses with {reach} of subcloud {other}");
-                    let finding =
-                        crate::import::report::Finding { kind: Kind::Overlap, table: SUBCLOUDS, row: id, text };
+                    let finding = crate::import::report::Finding {
+                        kind: Kind::Overlap,
+                        table: SUBCLOUDS,
+                        row: id,
+                        text,
+                    };
                     self.report.findings.push(finding);
                     if net.broadcast() > reach.broadcast() {
                         furthest = Some((net, id));
