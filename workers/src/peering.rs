@@ -25,8 +25,6 @@ use uuid::Uuid;
 
 use crate::outage::Outage;
 
-/// The time after which a run of a migration that was never requested will not be: whoever began the migration is gone.
-const REQUESTED_WITHIN: Duration = Duration::from_secs(60);
 /// Rounds between two looks for members of peer groups that are gone.
 const SELDOM: u32 = 30;
 
@@ -35,6 +33,9 @@ const SELDOM: u32 = 30;
 pub struct Times {
     /// How long a synchronisation waits for a worker.
     pub claim_within: Duration,
+    /// The time after which a run of a migration that was never requested will not be: whoever began the migration is
+    /// gone. Twice what the API gives itself for it.
+    pub requested_within: Duration,
     /// How often is looked.
     pub poll: Duration,
 }
@@ -42,7 +43,8 @@ pub struct Times {
 impl Default for Times {
     /// The defaults of design §8.
     fn default() -> Self {
-        Self { claim_within: Duration::from_secs(60), poll: Duration::from_secs(1) }
+        let minute = Duration::from_secs(60);
+        Self { claim_within: minute, requested_within: minute, poll: Duration::from_secs(1) }
     }
 }
 
@@ -120,8 +122,7 @@ impl PeeringKeeper {
     /// Ends the group's migration if every run of it has ended.
     async fn end_migration(&self, group: &PeerGroupRow) -> Result<(), NotEnded> {
         let Some(migration) = &group.state.migration else { return Ok(()) };
-        let given_up =
-            self.known_for(&migration_wait(group)) >= REQUESTED_WITHIN.max(self.times.claim_within);
+        let given_up = self.known_for(&migration_wait(group)) >= self.times.requested_within;
         let Some(completed) = self.completed(migration, given_up).await? else { return Ok(()) };
         let command = FinishMigration { run_id: migration.run_id, completed };
         match self.fleet.collections().peer_groups.run(group.uuid, &command, &meta()).await {

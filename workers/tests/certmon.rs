@@ -16,5 +16,7 @@ mod gate;
 mod housekeeping;
 #[path = "certmon/logs.rs"]
 mod logs;
+#[path = "certmon/peering.rs"]
+mod peering;
 #[path = "certmon/site.rs"]
 mod site;

@@ -248,3 +248,55 @@ impl References for Referred<'_> {
 fn refers(subcloud: &Subcloud, entry: SecretRef) -> bool {
     subcloud.secrets().any(|referred| referred == entry)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use dcm_domain::system_peer::command::{DeleteSystemPeer, ImportSystemPeer};
+    use dcm_domain::system_peer::{SystemPeerImported, name_key};
+    use dcm_domain::value::Actor;
+    use dcm_journal::collection::NewEntity;
+    use dcm_journal::repository::Meta;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peers_password_is_kept_as_long_as_the_peer() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = dcm_journal::store::open("embedded:", dir.path()).await.unwrap();
+        let fleet = Fleet::new(&journal).unwrap();
+        let peers = &fleet.collections().system_peers;
+        let (kept, unused) = (SecretRef(Uuid::now_v7()), SecretRef(Uuid::now_v7()));
+        let meta = Meta::new(Actor::system("test"));
+        let new = NewEntity::new([name_key("dc-2")].into());
+        let owner = new.entity;
+        let added = peers.add(new, &meta, |id| ImportSystemPeer { imported: peer(id, kept) });
+        added.await.unwrap();
+        let referred = Referred(&fleet);
+        assert!(referred.refers(kept, owner).await.unwrap());
+        assert!(!referred.refers(unused, owner).await.unwrap());
+        peers.remove(owner, &DeleteSystemPeer, None, &meta.step("delete")).await.unwrap();
+        assert!(!referred.refers(kept, owner).await.unwrap());
+    }
+
+    fn peer(id: i64, password: SecretRef) -> SystemPeerImported {
+        SystemPeerImported {
+            id,
+            peer_uuid: "ac62f555-9386-42f1-b3a1-51ecb709409d".to_owned(),
+            peer_name: "dc-2".to_owned(),
+            manager_endpoint: "http://128.128.128.1:5000/v3".to_owned(),
+            manager_username: "admin".to_owned(),
+            manager_password: Some(password),
+            peer_controller_gateway_address: "192.168.204.1".to_owned(),
+            administrative_state: "enabled".to_owned(),
+            heartbeat_interval: 60,
+            heartbeat_failure_threshold: 3,
+            heartbeat_failure_policy: "alarm".to_owned(),
+            heartbeat_maintenance_timeout: 600,
+            heartbeat_status: "alive".to_owned(),
+            created_at: Timestamp::from_micros(0),
+            updated_at: None,
+        }
+    }
+}
