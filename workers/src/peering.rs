@@ -67,6 +67,8 @@ pub struct PeeringKeeper {
     fleet: Arc<Fleet>,
     models: Arc<ReadModels>,
     times: Times,
+    /// Whether what was under way elsewhere, when it was taken over, is left as it is.
+    leaves_imported: bool,
     /// What is waited for, and since when this process has known it: after a start, workers get their time too.
     seen: HashMap<Wait, Instant>,
 }
@@ -74,7 +76,14 @@ pub struct PeeringKeeper {
 impl PeeringKeeper {
     /// Nothing is waited for yet.
     pub fn new(fleet: Arc<Fleet>, models: Arc<ReadModels>, times: Times) -> Self {
-        Self { fleet, models, times, seen: HashMap::new() }
+        Self { fleet, models, times, leaves_imported: false, seen: HashMap::new() }
+    }
+
+    /// Leaves what was under way elsewhere, when it was taken over, as it is: it is shown so until workers first start
+    /// (decisions.md, "Import").
+    #[must_use]
+    pub fn without_workers(self) -> Self {
+        Self { leaves_imported: true, ..self }
     }
 
     /// Looks from time to time until `stop`.
@@ -97,8 +106,12 @@ impl PeeringKeeper {
     /// # Errors
     /// [`NotEnded`]; what was ended by then stays ended, the rest is left for the next time.
     pub async fn look(&mut self, thorough: bool) -> Result<(), NotEnded> {
-        let migrating = self.models.peer_groups().migrating().await?;
-        let syncing = self.models.associations().syncing().await?;
+        let mut migrating = self.models.peer_groups().migrating().await?;
+        let mut syncing = self.models.associations().syncing().await?;
+        if self.leaves_imported {
+            migrating.retain(|group| !group.state.migration.as_ref().is_some_and(Migration::is_imported));
+            syncing.retain(|row| row.state.imported.is_none() || row.state.sync_run.is_some());
+        }
         let waits = migrating.iter().map(migration_wait).chain(syncing.iter().map(sync_wait));
         let waits: HashSet<Wait> = waits.collect();
         self.seen.retain(|wait, _| waits.contains(wait));

