@@ -18,5 +18,7 @@ mod housekeeping;
 mod logs;
 #[path = "certmon/peering.rs"]
 mod peering;
+#[path = "certmon/second_subnets.rs"]
+mod second_subnets;
 #[path = "certmon/site.rs"]
 mod site;
