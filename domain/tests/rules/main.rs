@@ -24,6 +24,7 @@ mod lost_runs;
 mod migrate;
 mod model;
 mod options;
+mod peering;
 mod original_change;
 mod prestage;
 mod reconfigure_network;
