@@ -4,8 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use dcm_domain::audit::{AuditKind, TriggerAudits};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,10 +25,21 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// What happened on the system controller.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Notification {
-    /// `platform-upgrade-completed`, `k8s-upgrade-completed` and `kube-rootca-update-completed` ask for an audit; others
-    /// are ignored.
-    #[schema(example = json!(["k8s-upgrade-completed"]))]
+    /// Names of what happened.
+    #[schema(schema_with = named_events)]
     pub events: Vec<String>,
+}
+
+/// What names events: the entries of a list, the keys of an object, or words in a text.
+fn named_events() -> Object {
+    ObjectBuilder::new()
+        .schema_type([Type::Array, Type::String, Type::Object].into_iter().collect::<SchemaType>())
+        .description(Some(
+            "`platform-upgrade-completed`, `k8s-upgrade-completed` and `kube-rootca-update-completed` ask for an audit; \
+             others are ignored.",
+        ))
+        .examples([json!(["k8s-upgrade-completed"])])
+        .build()
 }
 
 /// Notifies of operations that finished on the system controller.

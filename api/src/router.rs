@@ -7,9 +7,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
-use crate::openapi::{Description, add_common_answers};
+use crate::openapi::{Description, complete};
 use crate::transport::{Routes, TransportSettings, wrap};
-use crate::{alarms, associations, backup, deploy, events, groups, history, notifications, ops, options, peer_groups, phased, strategy, subclouds, system_peers};
+use crate::{
+    alarms, associations, backup, deploy, events, groups, history, notifications, ops, options, peer_groups,
+    phased, strategy, subclouds, system_peers,
+};
 
 /// The whole API over `app`, ready to be served.
 pub fn router(app: App, settings: TransportSettings) -> Router {
@@ -33,7 +36,7 @@ pub fn description() -> OpenApi {
         .merge(events::routes())
         .merge(ops::open_routes());
     let mut document = all.into_openapi();
-    add_common_answers(&mut document);
+    complete(&mut document);
     document
 }
 

@@ -9,13 +9,13 @@ mod show;
 mod sync;
 mod update;
 
-use axum::routing::patch;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::asker::Asker;
-use crate::transport::{ApiError, unknown_path};
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
 
 /// The routes of associations.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -26,15 +26,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(update::update))
         .routes(routes!(delete::delete))
         .routes(routes!(sync::sync))
-        // Any second segment synchronises (fleet.md, Q1); other methods do not know it.
-        .route(
-            "/v1.0/peer-group-associations/{association}/{verb}",
-            patch(sync::any_verb).fallback(unknown_path),
-        )
-        .route("/v1.0/peer-group-associations", patch(without_reference).delete(without_reference))
-}
-
-/// Changing or deleting no association in particular (decisions.md, "Reference missing").
-async fn without_reference(_: Asker) -> ApiError {
-    ApiError::bad_request("Peer Group Association ID required")
+        .routes(refused(
+            "/v1.0/peer-group-associations",
+            "peers",
+            &[HttpMethod::Patch],
+            refuse::<Allowed<rule::PeerGroupAssociationsModify>>("Peer Group Association ID required"),
+        ))
+        .routes(refused(
+            "/v1.0/peer-group-associations",
+            "peers",
+            &[HttpMethod::Delete],
+            refuse::<Allowed<rule::PeerGroupAssociationsDelete>>("Peer Group Association ID required"),
+        ))
 }

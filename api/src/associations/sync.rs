@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use dcm_domain::association::command::{RequestAssociationSync, check_enabled};
 use dcm_journal::collection::Lookup;
-use dcm_journal::repository::Meta;
 
 use super::reference;
 use super::render::{self, AssociationBody};
@@ -37,19 +36,6 @@ pub(super) async fn sync(
     Allowed { meta, .. }: Allowed<rule::PeerGroupAssociationsModify>,
     Path(association): Path<String>,
 ) -> Result<Response, ApiError> {
-    request(app, association, meta).await
-}
-
-/// The same under any other second segment, which the contract does not look at.
-pub(super) async fn any_verb(
-    State(app): State<App>,
-    Allowed { meta, .. }: Allowed<rule::PeerGroupAssociationsModify>,
-    Path((association, _)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
-    request(app, association, meta).await
-}
-
-async fn request(app: App, association: String, meta: Meta) -> Result<Response, ApiError> {
     let (entity, state) = reference::living(&app, &association, Place::BeforeVerb).await?;
     check_enabled(&state)?;
     let local = app.platform().local_system().await.map_err(|error| {

@@ -9,24 +9,25 @@ mod restore;
 mod target;
 
 use axum::routing::patch;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::asker::Asker;
-use crate::transport::ApiError;
+use crate::openapi::refused;
+use crate::policy::{AllowedEither, refuse, rule};
 
 /// The routes of backups.
 pub(crate) fn routes() -> OpenApiRouter<App> {
+    let unknown_verb = refuse::<AllowedVerb>("Unexpected verb received");
     OpenApiRouter::new()
         .routes(routes!(create::create))
         .routes(routes!(delete::delete))
         .routes(routes!(restore::restore))
-        .route("/v1.0/subcloud-backup", patch(unknown_verb))
+        .routes(refused("/v1.0/subcloud-backup", "backup", &[HttpMethod::Patch], unknown_verb.clone()))
         .route("/v1.0/subcloud-backup/delete", patch(delete::without_release))
         .route("/v1.0/subcloud-backup/{verb}", patch(unknown_verb))
 }
 
-async fn unknown_verb(_: Asker) -> ApiError {
-    ApiError::bad_request("Unexpected verb received")
-}
+/// Who may do one of the two things that this resource has verbs for.
+type AllowedVerb = AllowedEither<rule::SubcloudBackupDelete, rule::SubcloudBackupRestore>;

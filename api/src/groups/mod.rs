@@ -9,13 +9,15 @@ pub mod render;
 mod show;
 mod update;
 
-use axum::routing::{get, patch};
+use axum::routing::get;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::asker::Asker;
-use crate::transport::{ApiError, unknown_path};
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
+use crate::transport::unknown_path;
 
 /// The routes of subcloud groups.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -28,10 +30,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(members::members))
         // Any second segment shows the members (fleet.md, Q1); other methods do not know it.
         .route("/v1.0/subcloud-groups/{group}/{view}", get(members::any_view).fallback(unknown_path))
-        .route("/v1.0/subcloud-groups", patch(without_reference).delete(without_reference))
-}
-
-/// Changing or deleting no group in particular (decisions.md, "Reference missing").
-async fn without_reference(_: Asker) -> ApiError {
-    ApiError::bad_request("Subcloud Group ID required")
+        .routes(refused(
+            "/v1.0/subcloud-groups",
+            "groups",
+            &[HttpMethod::Patch],
+            refuse::<Allowed<rule::SubcloudGroupsModify>>("Subcloud Group ID required"),
+        ))
+        .routes(refused(
+            "/v1.0/subcloud-groups",
+            "groups",
+            &[HttpMethod::Delete],
+            refuse::<Allowed<rule::SubcloudGroupsDelete>>("Subcloud Group ID required"),
+        ))
 }

@@ -24,12 +24,16 @@ pub(super) struct HistoryQuery {
     /// Only what this user id caused.
     actor: Option<String>,
     /// Nothing recorded before this RFC 3339 time.
+    #[param(format = DateTime)]
     since: Option<String>,
     /// Nothing recorded after this RFC 3339 time.
+    #[param(format = DateTime)]
     until: Option<String>,
     /// How many events at most, up to 1000; 100 if not given.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
     /// `next` of the page before.
+    #[param(pattern = "^after-[0-9]+$")]
     marker: Option<String>,
 }
 

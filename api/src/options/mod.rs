@@ -7,26 +7,31 @@ pub mod render;
 mod set;
 mod show;
 
-use axum::routing::post;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::asker::Asker;
-use crate::transport::ApiError;
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
 
 /// The routes of update options.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    let without = post(without_reference).patch(without_reference).delete(without_reference);
     OpenApiRouter::new()
         .routes(routes!(list::list))
         .routes(routes!(show::show))
         .routes(routes!(set::set))
         .routes(routes!(remove::remove))
-        .route("/v1.0/sw-update-options", without)
-}
-
-/// Setting or removing the options of no subcloud in particular (decisions.md, "Reference missing").
-async fn without_reference(_: Asker) -> ApiError {
-    ApiError::bad_request("Subcloud ID required")
+        .routes(refused(
+            "/v1.0/sw-update-options",
+            "strategy",
+            &[HttpMethod::Post, HttpMethod::Patch],
+            refuse::<Allowed<rule::SwUpdateOptionsUpdate>>("Subcloud ID required"),
+        ))
+        .routes(refused(
+            "/v1.0/sw-update-options",
+            "strategy",
+            &[HttpMethod::Delete],
+            refuse::<Allowed<rule::SwUpdateOptionsDelete>>("Subcloud ID required"),
+        ))
 }

@@ -12,13 +12,15 @@ mod show;
 mod status;
 mod update;
 
-use axum::routing::{get, patch};
+use axum::routing::get;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::asker::Asker;
-use crate::transport::{ApiError, unknown_path};
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
+use crate::transport::unknown_path;
 
 /// The routes of peer groups.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -34,10 +36,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(audit::audit))
         // Another second segment is refused once the group is found (fleet.md §3.1); other methods do not know it.
         .route("/v1.0/subcloud-peer-groups/{group}/{view}", get(show::other_view).fallback(unknown_path))
-        .route("/v1.0/subcloud-peer-groups", patch(without_reference).delete(without_reference))
-}
-
-/// Changing or deleting no group in particular (decisions.md, "Reference missing").
-async fn without_reference(_: Asker) -> ApiError {
-    ApiError::bad_request("Subcloud Peer Group ID required")
+        .routes(refused(
+            "/v1.0/subcloud-peer-groups",
+            "peers",
+            &[HttpMethod::Patch],
+            refuse::<Allowed<rule::SubcloudPeerGroupsModify>>("Subcloud Peer Group ID required"),
+        ))
+        .routes(refused(
+            "/v1.0/subcloud-peer-groups",
+            "peers",
+            &[HttpMethod::Delete],
+            refuse::<Allowed<rule::SubcloudPeerGroupsDelete>>("Subcloud Peer Group ID required"),
+        ))
 }

@@ -14,12 +14,14 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::routing::patch;
 use dcm_domain::subcloud::Subcloud;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::policy::{Allowed, rule};
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
 use crate::subclouds::reference::{Given, Naming, Place};
 use crate::subclouds::update::living;
 use crate::transport::ApiError;
@@ -34,7 +36,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(complete::complete))
         .routes(routes!(abort::abort))
         .routes(routes!(resume::resume))
-        .route("/v1.0/phased-subcloud-deploy", patch(without_reference))
+        .routes(refused(
+            "/v1.0/phased-subcloud-deploy",
+            "deployment",
+            &[HttpMethod::Patch],
+            refuse::<Allowed<rule::PhasedSubcloudDeployModify>>("Subcloud ID required"),
+        ))
         .route("/v1.0/phased-subcloud-deploy/{subcloud}", patch(without_verb))
         .route("/v1.0/phased-subcloud-deploy/{subcloud}/{verb}", patch(unknown_verb))
 }
@@ -43,10 +50,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 async fn subcloud(app: &App, reference: &str, place: Place) -> Result<(Uuid, Arc<Subcloud>), ApiError> {
     let entity = Given::new(reference, place, Naming::Names).entity(app).await?;
     Ok((entity, living(app, entity).await?))
-}
-
-async fn without_reference(_: Allowed<rule::PhasedSubcloudDeployModify>) -> ApiError {
-    ApiError::bad_request("Subcloud ID required")
 }
 
 async fn without_verb(

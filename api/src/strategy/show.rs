@@ -28,7 +28,6 @@ use crate::transport::ApiError;
             ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
         )),
         (status = 404, description = "There is no strategy, or none of this type", body = ErrorBody),
-        (status = "4XX", description = "Not as asked", body = ErrorBody),
         (status = 503, description = "The read models are not available", body = ErrorBody),
     )
 )]

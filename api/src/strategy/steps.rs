@@ -25,7 +25,6 @@ use crate::transport::{ApiError, alternatives};
             ("DCM-Read-Age-Ms" = u64, description = "How old the answer is"),
             ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
         )),
-        (status = "4XX", description = "Not as asked", body = ErrorBody),
         (status = 503, description = "The read models are not available", body = ErrorBody),
     )
 )]
@@ -57,7 +56,6 @@ pub(super) async fn list(
             ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
         )),
         (status = 404, description = "There is no such subcloud, or it has no step", body = ErrorBody),
-        (status = "4XX", description = "Not as asked", body = ErrorBody),
         (status = 503, description = "The read models are not available", body = ErrorBody),
     )
 )]

@@ -31,7 +31,6 @@ use crate::transport::ApiError;
             ("DCM-Next-Marker" = Option<i64>, description = "The `marker` of the next page, if there is one"),
             ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
         )),
-        (status = "4XX", description = "Not as asked", body = ErrorBody),
         (status = 503, description = "The read models are not available", body = ErrorBody),
     )
 )]

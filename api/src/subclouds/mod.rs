@@ -22,13 +22,15 @@ pub(crate) mod update;
 mod update_availability;
 mod update_status;
 
-use axum::routing::{get, patch};
+use axum::routing::get;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::policy::{Allowed, Rule, rule};
-use crate::transport::{ApiError, unknown_path};
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
+use crate::transport::unknown_path;
 
 /// The routes of subclouds.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -49,14 +51,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(detail::detail))
         // Any second segment that is no verb shows the details (subclouds.md §6.2); other methods do not know it.
         .route("/v1.0/subclouds/{subcloud}/{view}", get(detail::any_view).fallback(unknown_path))
-        .route(
+        .routes(refused(
             "/v1.0/subclouds",
-            patch(without_reference::<rule::SubcloudsModify>)
-                .delete(without_reference::<rule::SubcloudsDelete>),
-        )
-}
-
-/// Changing or deleting no subcloud in particular (decisions.md, "Reference missing").
-async fn without_reference<R: Rule>(_: Allowed<R>) -> ApiError {
-    ApiError::bad_request("Subcloud ID required")
+            "subclouds",
+            &[HttpMethod::Patch],
+            refuse::<Allowed<rule::SubcloudsModify>>("Subcloud ID required"),
+        ))
+        .routes(refused(
+            "/v1.0/subclouds",
+            "subclouds",
+            &[HttpMethod::Delete],
+            refuse::<Allowed<rule::SubcloudsDelete>>("Subcloud ID required"),
+        ))
 }

@@ -32,7 +32,6 @@ use crate::transport::{ApiError, Caller};
             ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
         )),
         (status = 404, description = "There is no such subcloud", body = ErrorBody),
-        (status = "4XX", description = "Not as asked", body = ErrorBody),
         (status = 503, description = "The read models are not available", body = ErrorBody),
     )
 )]

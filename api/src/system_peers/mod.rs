@@ -10,13 +10,15 @@ pub mod render;
 mod show;
 mod update;
 
-use axum::routing::{get, patch};
+use axum::routing::get;
+use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::asker::Asker;
-use crate::transport::{ApiError, unknown_path};
+use crate::openapi::refused;
+use crate::policy::{Allowed, refuse, rule};
+use crate::transport::unknown_path;
 
 /// The routes of system peers.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -29,10 +31,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(groups::groups))
         // Any second segment shows the peer groups (fleet.md, Q1); other methods do not know it.
         .route("/v1.0/system-peers/{peer}/{view}", get(groups::any_view).fallback(unknown_path))
-        .route("/v1.0/system-peers", patch(without_reference).delete(without_reference))
-}
-
-/// Changing or deleting no peer in particular (decisions.md, "Reference missing").
-async fn without_reference(_: Asker) -> ApiError {
-    ApiError::bad_request("System Peer UUID or ID required")
+        .routes(refused(
+            "/v1.0/system-peers",
+            "peers",
+            &[HttpMethod::Patch],
+            refuse::<Allowed<rule::SystemPeersModify>>("System Peer UUID or ID required"),
+        ))
+        .routes(refused(
+            "/v1.0/system-peers",
+            "peers",
+            &[HttpMethod::Delete],
+            refuse::<Allowed<rule::SystemPeersDelete>>("System Peer UUID or ID required"),
+        ))
 }
