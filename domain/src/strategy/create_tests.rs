@@ -40,7 +40,7 @@ fn fl_110_serial_means_one() {
 }
 
 #[test]
-fn fl_111_a_group_selects_and_says_how_many() {
+fn fl_111_jb_136_137_a_group_selects_and_says_how_many() {
     let member = Candidate { group_id: 4, ..subcloud(2) };
     let mut command = create(patch(), vec![subcloud(1), member]);
     command.request.scope =
@@ -49,17 +49,53 @@ fn fl_111_a_group_selects_and_says_how_many() {
     assert_eq!(strategy.max_parallel_subclouds, 3);
     assert_eq!(strategy.apply_type, Some(ApplyType::Parallel));
     assert_eq!(chosen(&command).unwrap(), [2]);
+
+    command.candidates.push(unmanaged(Candidate { group_id: 4, ..subcloud(3) }));
+    command.request.scope =
+        Scope::Group { id: 4, apply_type: Some(ApplyType::Serial), max_parallel_subclouds: 3 };
+    let strategy = created(&command).unwrap();
+    assert_eq!((strategy.apply_type, strategy.max_parallel_subclouds), (Some(ApplyType::Serial), 1));
+    let [step] = strategy.steps.as_slice() else { panic!("136: {:?}", strategy.steps) };
+    assert_eq!((step.subcloud_id, step.state.is_initial(), step.details.as_str()), (2, true, ""));
+
+    let mut upgrade = create(Work::Upgrade, vec![subcloud(9), subcloud(8)]);
+    upgrade.request.scope =
+        Scope::Group { id: 1, apply_type: Some(ApplyType::Parallel), max_parallel_subclouds: 2 };
+    let strategy = created(&upgrade).unwrap();
+    assert_eq!((strategy.apply_type, strategy.max_parallel_subclouds), (Some(ApplyType::Parallel), 2));
+    assert_eq!(chosen(&upgrade).unwrap(), [8, 9], "137: in the order of their ids");
 }
 
 #[test]
-fn fl_112_without_steps_it_is_on_its_way_out() {
+fn jb_138_to_140_the_request_says_how_many_and_the_fleet_which() {
+    let mut all: Vec<Candidate> = (1..=7).map(|id| Candidate { group_id: id, ..subcloud(id) }).collect();
+    all[1] = unmanaged(subcloud(2));
+    all[3] = with(subcloud(4), SyncStatus::InSync);
+    let mut command = create(patch(), all);
+    for (given, max, expected) in [
+        (Some(ApplyType::Parallel), Some(2), 2),
+        (Some(ApplyType::Serial), Some(2), 1),
+        (None, Some(5), 5),
+        (None, None, 2),
+    ] {
+        command.request.apply_type = given;
+        command.request.max_parallel_subclouds = max;
+        let strategy = created(&command).unwrap();
+        assert_eq!((strategy.apply_type, strategy.max_parallel_subclouds), (given, expected));
+        assert_eq!(chosen(&command).unwrap(), [1, 3, 5, 6, 7]);
+    }
+}
+
+#[test]
+fn fl_112_jb_135_without_steps_it_is_on_its_way_out() {
+    assert_eq!(created(&create(patch(), Vec::new())).unwrap().state, StrategyState::Deleting);
     let state = after(None, &create(patch(), vec![with(subcloud(1), SyncStatus::InSync)])).unwrap();
     let strategy = state.current.unwrap();
     assert_eq!((strategy.state, strategy.steps.len()), (StrategyState::Deleting, 0));
 }
 
 #[test]
-fn fl_113_an_unknown_status_forbids_it_even_by_force() {
+fn fl_113_jb_141_jb_145_an_unknown_status_forbids_it_even_by_force() {
     let unknown = with(subcloud(2), SyncStatus::Unknown);
     for work in [patch(), Work::Firmware, kubernetes(), Work::Upgrade, Work::KubeRootca(RootCa::default())] {
         let endpoint = work.kind().endpoint().unwrap();
@@ -74,9 +110,11 @@ fn fl_113_an_unknown_status_forbids_it_even_by_force() {
 }
 
 #[test]
-fn fl_114_only_a_forced_upgrade_takes_offline_subclouds() {
+fn fl_114_jb_142_143_144_146_only_a_forced_upgrade_takes_offline_subclouds() {
     let away = offline(subcloud(1));
-    assert_eq!(chosen(&create(Work::Upgrade, vec![away.clone()])).unwrap(), [0_i64; 0]);
+    for work in [Work::Upgrade, patch()] {
+        assert_eq!(chosen(&create(work, vec![away.clone()])).unwrap(), [0_i64; 0]);
+    }
     let forced_upgrade = |candidate| forced(for_cloud(create(Work::Upgrade, vec![candidate]), "subcloud1"));
     assert_eq!(chosen(&forced_upgrade(away.clone())).unwrap(), [1]);
     assert_eq!(chosen(&forced_upgrade(with(away.clone(), SyncStatus::Unknown))).unwrap(), [1]);
@@ -110,7 +148,7 @@ fn fl_116_a_cloud_in_sync_is_refused() {
 }
 
 #[test]
-fn fl_117_an_unknown_cloud_is_refused() {
+fn fl_117_jb_147_an_unknown_cloud_is_refused() {
     let unknown = Err(Rejection::UnknownSubcloud("nosuch".to_owned()));
     for work in [patch(), prestage()] {
         assert_eq!(created(&for_cloud(create(work, vec![subcloud(1)]), "nosuch")), unknown);
@@ -137,7 +175,7 @@ fn fl_118_119_root_ca_arguments() {
 }
 
 #[test]
-fn fl_120_prestage_checks_before_any_subcloud() {
+fn fl_120_jb_149_prestage_checks_before_any_subcloud() {
     let with_password = |password| create(Work::Prestage { password }, vec![subcloud(1)]);
     assert_eq!(created(&with_password(GivenPassword::Missing)), Err(Rejection::PasswordRequired));
     assert_eq!(created(&with_password(GivenPassword::Undecodable)), Err(Rejection::PasswordUndecodable));
@@ -179,7 +217,20 @@ fn fl_121_prestage_takes_whatever_is_managed_and_online() {
 }
 
 #[test]
-fn a_named_cloud_must_be_fit_for_a_prestage() {
+fn jb_148_a_prestage_does_not_ask_for_the_load() {
+    let mut without = subcloud(2);
+    without.endpoints.remove(&Endpoint::Load);
+    let all = vec![
+        with(subcloud(1), SyncStatus::InSync),
+        without,
+        subcloud(3),
+        with(subcloud(4), SyncStatus::Unknown),
+    ];
+    assert_eq!(chosen(&create(prestage(), all)).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn jb_149_a_named_cloud_must_be_fit_for_a_prestage() {
     let refusal = |candidate: Candidate, release: Option<&str>| {
         let mut command = for_cloud(create(prestage(), vec![candidate]), "subcloud1");
         command.request.release = release.map(str::to_owned);

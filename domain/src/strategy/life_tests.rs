@@ -54,7 +54,7 @@ fn due(state: &SwUpdateStrategy, after: i64) -> Option<Next> {
 }
 
 #[test]
-fn fl_122_125_what_is_allowed_in_which_state() {
+fn fl_122_125_jb_151_153_154_155_what_is_allowed_in_which_state() {
     let wrong = |state| Err(Rejection::WrongState { kind: StrategyType::Patch, state });
     let first = initial();
     assert_eq!(after(Some(&first), &AbortStrategy { kind: ANY }), wrong(StrategyState::Initial));
@@ -73,16 +73,22 @@ fn fl_122_125_what_is_allowed_in_which_state() {
         state.current.as_mut().unwrap().state = deletable;
         let deleting = after(Some(&state), &DeleteStrategy { kind: ANY }).unwrap();
         assert_eq!(state_of(&deleting), StrategyState::Deleting);
+        let its_own = DeleteStrategy { kind: Some(StrategyType::Patch) };
+        assert_eq!(state_of(&after(Some(&state), &its_own).unwrap()), StrategyState::Deleting);
         assert_eq!(
             after(Some(&deleting), &DeleteStrategy { kind: ANY }),
             wrong(StrategyState::Deleting),
             "only once"
         );
     }
+    let mut complete = first;
+    complete.current.as_mut().unwrap().state = StrategyState::Complete;
+    assert_eq!(after(Some(&complete), &ApplyStrategy { kind: ANY }), wrong(StrategyState::Complete));
+    assert_eq!(after(Some(&complete), &AbortStrategy { kind: ANY }), wrong(StrategyState::Complete));
 }
 
 #[test]
-fn fl_126_another_type_is_not_meant() {
+fn fl_126_jb_152_another_type_is_not_meant() {
     let (patch, upgrade) = (Some(StrategyType::Patch), Some(StrategyType::Upgrade));
     let state = initial();
     assert_eq!(after(Some(&state), &ApplyStrategy { kind: upgrade }), Err(Rejection::NotFound));
@@ -171,6 +177,14 @@ fn fl_134_what_is_deleting_goes_and_its_ids_are_not_used_again() {
     let again = after(Some(&gone), &create(patch(), vec![subcloud(1)])).unwrap();
     let strategy = again.current.as_ref().unwrap();
     assert_eq!((strategy.id, strategy.steps[0].id), (2, 3));
+}
+
+#[test]
+fn jb_158_what_is_deleting_without_steps_goes_at_once() {
+    let deleting = after(None, &create(patch(), Vec::new())).unwrap();
+    assert_eq!(state_of(&deleting), StrategyState::Deleting);
+    let Some(Next::Remove(command)) = due(&deleting, 0) else { panic!("the removal is due at once") };
+    assert_eq!(after(Some(&deleting), &command).unwrap().current, None);
 }
 
 #[test]

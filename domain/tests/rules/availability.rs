@@ -34,7 +34,7 @@ fn going_offline_with_nothing_known_changes_availability_alone() {
 }
 
 #[test]
-fn found_as_it_is_it_is_no_news() {
+fn jb_096_found_as_it_is_it_is_no_news() {
     subcloud(S::Complete).when(OFFLINE).then_nothing();
     subcloud(S::Complete).and([online()]).when(ONLINE).then_nothing();
 }

@@ -111,7 +111,7 @@ fn a_skipped_check_is_recorded_with_what_it_was_skipped_for() {
 }
 
 #[test]
-fn a_lost_backup_fails_the_status_it_waits_in() {
+fn jb_047_048_a_lost_backup_fails_the_status_it_waits_in() {
     use LostBecause::{NoWorker, WorkerLost};
     for (waits, because, failed) in [
         (B::Initial, NoWorker, B::ValidateFailed),

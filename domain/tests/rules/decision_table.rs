@@ -113,7 +113,7 @@ fn every_row_of_the_decision_table_holds() {
 
 /// Names the contract's cases by the rows they are.
 macro_rules! cases {
-    ($($case:ident is $row:literal),+ $(,)?) => { $(
+    ($(fn $case:ident is $row:literal),+ $(,)?) => { $(
         #[test]
         fn $case() {
             ROWS.iter().find(|row| row.0 == $row).iter().for_each(|row| holds(row));
@@ -123,30 +123,30 @@ macro_rules! cases {
 }
 
 cases! {
-    sc_146_unmanage_keeps_dc_cert_alone is "1",
-    sc_147_unmanage_to_migrate_forgets_every_endpoint is "2",
-    sc_148_manage_back_gives_complete is "13",
-    sc_149_manage_back_needs_it_online is "15",
-    sc_150_manage_back_by_force is "16",
-    sc_151_migrate_alone_when_unmanaged is "8",
-    sc_152_migrate_alone_when_managed is "6",
-    sc_153_migrate_a_prestaged_one is "3",
-    sc_154_migrate_a_failed_one is "4",
-    sc_155_the_second_text_wins is "5",
-    sc_156_migrate_and_manage is "10",
-    sc_157_migrate_and_unmanage_when_unmanaged is "9",
-    sc_158_migrate_when_pending_already is "11",
-    sc_159_migrate_and_manage_when_pending is "14",
-    sc_160_a_flag_that_is_not_true_is_no_flag is "23",
-    sc_164_a_failed_one_is_not_manageable is "19",
-    sc_165_a_failed_one_is_managed_by_force is "20",
-    sc_166_a_prestage_failed_one_is_manageable is "21",
-    sc_167_manage_twice is "manage twice",
-    sc_168_a_secondary_is_not_manageable is "17",
-    jb_029_manage_twice_is_refused is "manage twice",
-    jb_030_unmanage_twice_is_refused is "9",
-    jb_032_manage_needs_it_online is "complete but offline",
-    jb_033_manage_offline_by_force is "complete but offline by force",
+    fn sc_146_unmanage_keeps_dc_cert_alone is "1",
+    fn sc_147_unmanage_to_migrate_forgets_every_endpoint is "2",
+    fn sc_148_manage_back_gives_complete is "13",
+    fn sc_149_manage_back_needs_it_online is "15",
+    fn sc_150_manage_back_by_force is "16",
+    fn sc_151_migrate_alone_when_unmanaged is "8",
+    fn sc_152_migrate_alone_when_managed is "6",
+    fn sc_153_migrate_a_prestaged_one is "3",
+    fn sc_154_migrate_a_failed_one is "4",
+    fn sc_155_the_second_text_wins is "5",
+    fn sc_156_migrate_and_manage is "10",
+    fn sc_157_migrate_and_unmanage_when_unmanaged is "9",
+    fn sc_158_migrate_when_pending_already is "11",
+    fn sc_159_migrate_and_manage_when_pending is "14",
+    fn sc_160_a_flag_that_is_not_true_is_no_flag is "23",
+    fn sc_164_a_failed_one_is_not_manageable is "19",
+    fn sc_165_a_failed_one_is_managed_by_force is "20",
+    fn sc_166_a_prestage_failed_one_is_manageable is "21",
+    fn sc_167_manage_twice is "manage twice",
+    fn sc_168_a_secondary_is_not_manageable is "17",
+    fn jb_029_manage_twice_is_refused is "manage twice",
+    fn jb_030_unmanage_twice_is_refused is "9",
+    fn jb_032_manage_needs_it_online is "complete but offline",
+    fn jb_033_manage_offline_by_force is "complete but offline by force",
 }
 
 #[test]

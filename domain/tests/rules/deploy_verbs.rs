@@ -2,8 +2,8 @@
 
 use dcm_domain::subcloud::command::*;
 use dcm_domain::subcloud::{
-    BootstrapDataUpdated, DeployConfigUpdated, InstallDataUpdated, NetworkUpdated, Rejection,
-    SoftwareVersionChanged, Subcloud, SubcloudAdded,
+    BootstrapDataUpdated, DeployConfigUpdated, InstallDataUpdated, ManagementNetwork, NetworkUpdated,
+    Rejection, SoftwareVersionChanged, Subcloud, SubcloudAdded,
 };
 use dcm_domain::value::{Availability, DeployStatus as S, ManagementState as M, Phase};
 
@@ -352,12 +352,21 @@ fn jb_014_what_is_sent_as_it_is_stored_changes_nothing() {
 }
 
 #[test]
-fn jb_017_a_new_gateway_alone_is_a_new_network() {
-    let addresses = NewAddresses {
-        network: network("192.168.101.0/24"),
-        systemcontroller_gateway_ip: "192.168.204.102".to_owned(),
-    };
-    let sent = DeploySubcloud { addresses: Some(addresses), ..deploy(DeployVerb::Bootstrap) };
-    let after = built(full(), S::InstallComplete).after(sent);
-    assert_eq!(after.state().systemcontroller_gateway_ip, "192.168.204.102");
+fn jb_015_to_017_one_new_address_alone_is_a_new_network() {
+    let stored = network("192.168.101.0/24");
+    let gateway = added().systemcontroller_gateway_ip;
+    for (network, systemcontroller_gateway_ip) in [
+        (network("192.168.102.0/24"), gateway.clone()),
+        (ManagementNetwork { start_ip: "192.168.101.3".to_owned(), ..stored.clone() }, gateway),
+        (stored, "192.168.204.102".to_owned()),
+    ] {
+        let addresses = NewAddresses { network, systemcontroller_gateway_ip };
+        let sent = DeploySubcloud { addresses: Some(addresses.clone()), ..deploy(DeployVerb::Bootstrap) };
+        let NewAddresses { network, systemcontroller_gateway_ip } = addresses;
+        built(full(), S::InstallComplete).when(sent).then([
+            NetworkUpdated { network, systemcontroller_gateway_ip }.into(),
+            requested(RUN, &[Phase::Bootstrap]).into(),
+            ran(S::InstallComplete, S::PreBootstrap, None),
+        ]);
+    }
 }

@@ -33,13 +33,13 @@ fn all_out_of_sync(availability: Availability, management: M) -> Given<Subcloud>
 }
 
 #[test]
-fn jb_085_out_of_sync_is_applied_offline_and_unmanaged() {
+fn jb_085_ac_088_out_of_sync_is_applied_offline_and_unmanaged() {
     let after = all_out_of_sync(Availability::Offline, M::Unmanaged);
     assert_eq!(with_status(&after, SyncStatus::OutOfSync), Endpoint::DEFAULT);
 }
 
 #[test]
-fn jb_086_in_sync_is_ignored_offline_and_unmanaged_for_dc_cert_too() {
+fn jb_086_ac_088_in_sync_is_ignored_offline_and_unmanaged_for_dc_cert_too() {
     let after = report_all(all_out_of_sync(Availability::Offline, M::Unmanaged), SyncStatus::InSync);
     assert_eq!(with_status(&after, SyncStatus::OutOfSync), Endpoint::DEFAULT);
 }
@@ -48,6 +48,16 @@ fn jb_086_in_sync_is_ignored_offline_and_unmanaged_for_dc_cert_too() {
 fn jb_087_unknown_is_applied_offline_and_unmanaged() {
     let after = report_all(all_out_of_sync(Availability::Offline, M::Unmanaged), SyncStatus::Unknown);
     assert_eq!(with_status(&after, SyncStatus::Unknown), Endpoint::DEFAULT);
+}
+
+#[test]
+fn jb_088_every_endpoint_but_dc_cert_is_applied_at_once() {
+    let mut given = in_state(M::Unmanaged, S::Complete, Availability::Offline);
+    for endpoint in all_but_dc_cert() {
+        given = given.after(report(endpoint, SyncStatus::OutOfSync));
+    }
+    assert_eq!(with_status(&given, SyncStatus::OutOfSync), all_but_dc_cert());
+    assert_eq!(with_status(&given, SyncStatus::Unknown), [Endpoint::DcCert]);
 }
 
 #[test]
@@ -84,7 +94,7 @@ fn in_sync_is_ignored_managed_but_offline() {
 }
 
 #[test]
-fn jb_093_every_report_but_unknown_is_ignored_while_secondary_or_rehome_pending() {
+fn jb_093_ac_089_every_report_but_unknown_is_ignored_while_secondary_or_rehome_pending() {
     for deploy in [S::Secondary, S::RehomePending] {
         for management in [M::Managed, M::Unmanaged] {
             let axes = if management == M::Managed { vec![managed(true)] } else { Vec::new() };

@@ -73,7 +73,7 @@ fn a_row_is_taken_over_once_and_as_it_is() {
 }
 
 #[test]
-fn every_transitory_status_ends_as_the_table_says_and_no_other_does() {
+fn jb_045_to_048_every_transitory_status_ends_as_the_table_says_and_no_other_does() {
     let ends = [
         (S::NotDeployed, S::CreateFailed),
         (S::Creating, S::CreateFailed),

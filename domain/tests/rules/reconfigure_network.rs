@@ -76,7 +76,7 @@ fn what_was_sent_along_is_stored_once_it_succeeds() {
 }
 
 #[test]
-fn nothing_of_it_stays_if_it_fails() {
+fn jb_048_nothing_of_it_stays_if_it_fails() {
     let given = in_net_0(S::Complete).after(reconfigure(RUN, net(1)));
     let because = Some("no worker for network-reconfiguration");
     let lost = given.clone().when(UNCLAIMED).then([
