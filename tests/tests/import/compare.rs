@@ -1,6 +1,7 @@
 //! Every read of the contract beside the rows it must tell.
 
 use dcm_tests::Http;
+use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use crate::fleet::{ENCODED, Fleet, PASSWORD};
@@ -68,10 +69,14 @@ async fn subclouds(http: &Http, fleet: &Fleet) {
         check_region(&listed["region-name"], row);
         assert_eq!(listed.as_object().unwrap().len(), if endpoints.is_empty() { 27 } else { 28 }, "{id}");
     }
-    for row in &fleet.subclouds {
+    let one = |row: &Value| {
+        let path = format!("/v1.0/subclouds/{}", row["id"]);
+        async move { http.get_json(&path).await }
+    };
+    let shown: Vec<Value> = stream::iter(fleet.subclouds.iter().map(one)).buffered(16).collect().await;
+    for (shown, row) in shown.iter().zip(&fleet.subclouds) {
         let id = row["id"].as_i64().unwrap();
-        let shown = http.get_json(&format!("/v1.0/subclouds/{id}")).await;
-        check_subcloud(&shown, row);
+        check_subcloud(shown, row);
         assert_eq!(shown["endpoint_sync_status"], Value::from(fleet.endpoints_of(id)), "{id}");
         assert!(shown.get("region-name").is_none());
     }
