@@ -8,6 +8,7 @@ mod rules;
 mod sources;
 mod store;
 
+use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -74,6 +75,13 @@ impl<A: Rule, B: Rule> FromRequestParts<App> for AllowedEither<A, B> {
         };
         Ok(Self { meta, rules: PhantomData })
     }
+}
+
+/// A handler that answers 400 with `text` to those whom extractor `A` ([`Allowed`] or [`AllowedEither`]) lets pass, and
+/// looks at nothing else of the request: for what a path leaves out, such as the reference on a collection
+/// (decisions.md, "Reference missing").
+pub(crate) fn refuse<A>(text: &'static str) -> impl FnOnce(A) -> Ready<ApiError> + Clone + Send + Sync {
+    move |_| ready(ApiError::bad_request(text))
 }
 
 /// Refuses what rule `R` does not allow `caller`: for operations that are only known from the body (access.md §2).
