@@ -53,13 +53,12 @@ impl Default for Limits {
 }
 
 /// The resource whose uploads go straight to files (subclouds.md §8.1).
-const UPLOADS: &str = "/subcloud-deploy";
+const UPLOADS: &str = "subcloud-deploy";
 
 impl Limits {
     /// Bytes and time that `request` may take, and the bounds on its form.
     fn of(&self, request: &Request) -> (usize, Duration, FormLimits) {
-        let is_upload =
-            request.method() == Method::POST && request.uri().path().trim_end_matches('/').ends_with(UPLOADS);
+        let is_upload = request.method() == Method::POST && is_uploads(request.uri().path());
         match is_upload {
             true => {
                 let most = self.upload_bytes;
@@ -68,6 +67,12 @@ impl Limits {
             false => (self.body_bytes, self.request_time, self.form),
         }
     }
+}
+
+/// Whether `path` is that resource's: nothing else that ends like it may be as large.
+fn is_uploads(path: &str) -> bool {
+    let mut segments = path.trim_matches('/').split('/');
+    segments.next().is_some() && segments.next() == Some(UPLOADS) && segments.next().is_none()
 }
 
 /// Layer: bounds the size of the request's head.

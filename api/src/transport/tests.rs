@@ -377,6 +377,7 @@ async fn uploads_may_be_larger_and_slower_than_other_bodies() {
         ("/v1.0/subcloud-deploy/", 400, false),
         ("/v1.0/subcloud-deploy", 501, true),
         ("/v1.0/subclouds/", 400, true),
+        ("/v1.0/sw-update-options/subcloud-deploy", 400, true),
     ] {
         let request = Request::post(path).header("content-length", length).body(Body::empty()).unwrap();
         let status = send(tight(), request).await.0.status();

@@ -1,6 +1,7 @@
 //! Request bodies: forms in both encodings, YAML parts, JSON objects (subclouds.md §1.4).
 
 mod buffer;
+mod heads;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,14 @@ pub struct FormLimits {
     pub field_bytes: usize,
     /// The whole body as sent.
     pub total_bytes: usize,
-    /// How many different fields.
+    /// How many fields, those with the same name included.
     pub parts: usize,
 }
+
+/// Longest JSON body, in bytes; as long as a YAML document.
+const LONGEST_JSON: usize = 1024 * 1024;
+/// Most values in a JSON body.
+const MOST_JSON_VALUES: usize = 200_000;
 
 impl Default for FormLimits {
     fn default() -> Self {
@@ -160,8 +166,13 @@ impl JsonObject {
     ///
     /// # Errors
     /// 400 `Request body is malformed` if it is not JSON, 400 `Invalid request body format` if it is not an object
-    /// (subclouds.md §7.9).
+    /// (subclouds.md §7.9); 413 if it holds more values than anybody means.
     fn parse(body: &SecretBytes) -> Result<Self, ApiError> {
+        // Each value takes some seventy bytes, however short it is written.
+        let values = body.as_slice().iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+        if values > MOST_JSON_VALUES {
+            return Err(ApiError::too_large(format!("request body has more than {MOST_JSON_VALUES} values")));
+        }
         match serde_json::from_slice(body.as_slice()) {
             Ok(Value::Object(object)) => Ok(Self(object)),
             Ok(_) => Err(ApiError::bad_request("Invalid request body format")),

@@ -9,7 +9,8 @@ use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
 use super::buffer::SecretBytes;
-use super::{Encoding, Form, FormLimits, JsonObject, Part};
+use super::heads::{Unbounded, Watched};
+use super::{Encoding, Form, FormLimits, JsonObject, LONGEST_JSON, Part};
 use crate::transport::audit::Record;
 use crate::transport::error::ApiError;
 
@@ -29,7 +30,7 @@ impl<S: Sync> FromRequest<S> for Form {
         match encoding {
             Encoding::Multipart => read_multipart(&mut form, &content_type, body, limits).await?,
             Encoding::UrlEncoded => read_urlencoded(&mut form, &collect(body, limits).await?, limits)?,
-            Encoding::Json => form.json = collect(body, limits).await?,
+            Encoding::Json => form.json = collect(body, of_json(limits)).await?,
             Encoding::Other => {}
         }
         if let Some(record) = record {
@@ -39,12 +40,13 @@ impl<S: Sync> FromRequest<S> for Form {
     }
 }
 
-/// Reads the body as JSON whatever its `Content-Type` says (access.md §8), within [`FormLimits::total_bytes`].
+/// Reads the body as JSON whatever its `Content-Type` says (access.md §8), within [`FormLimits::total_bytes`] and
+/// what any JSON body may have.
 impl<S: Sync> FromRequest<S> for JsonObject {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let limits = limits_of(&request);
+        let limits = of_json(limits_of(&request));
         let record = request.extensions().get::<Record>().cloned();
         let object = Self::parse(&collect(request.into_body().into_data_stream(), limits).await?)?;
         if let Some(record) = record {
@@ -56,6 +58,11 @@ impl<S: Sync> FromRequest<S> for JsonObject {
 
 fn limits_of(request: &Request) -> FormLimits {
     request.extensions().get().copied().unwrap_or_default()
+}
+
+/// The limits of a JSON body, which becomes many times as large when it is read.
+fn of_json(limits: FormLimits) -> FormLimits {
+    FormLimits { total_bytes: limits.total_bytes.min(LONGEST_JSON), ..limits }
 }
 
 fn content_type(headers: &HeaderMap) -> String {
@@ -90,12 +97,16 @@ fn read_urlencoded(form: &mut Form, body: &SecretBytes, limits: FormLimits) -> R
     if std::str::from_utf8(&decoded).is_err() {
         return Err(ApiError::bad_request("form fields must be UTF-8"));
     }
-    for (name, value) in form_urlencoded::parse(body.as_slice()) {
+    for (place, (name, value)) in form_urlencoded::parse(body.as_slice()).enumerate() {
+        if place >= limits.parts {
+            let text = format!("form has more than {} fields, from {} on", limits.parts, shown(&name));
+            return Err(ApiError::too_large(text));
+        }
         if value.len() > limits.field_bytes {
             return Err(over_field(&name, limits));
         }
         let bytes = SecretBytes::from(value.into_owned().into_bytes());
-        add(form, name.into_owned(), Part { bytes, filename: None, content_type: None }, limits)?;
+        add(form, name.into_owned(), Part { bytes, filename: None, content_type: None });
     }
     Ok(())
 }
@@ -114,7 +125,7 @@ async fn read_multipart(
         }
         let StreamedPart { name, filename, field, .. } = streamed;
         let content_type = field.content_type().map(ToString::to_string);
-        add(form, name, Part { bytes, filename, content_type }, limits)?;
+        add(form, name, Part { bytes, filename, content_type });
     }
     Ok(())
 }
@@ -161,7 +172,10 @@ impl Parts {
             SizeLimit::new().whole_stream(limits.total_bytes as u64).per_field(limits.field_bytes as u64);
         let constraints = Constraints::new().size_limit(size);
         let body = not_empty(body).await?;
-        let parts = body.map(|body| Multipart::with_constraints(body, boundary, constraints));
+        let parts = body.map(|body| {
+            let body = Watched::new(body, &boundary, limits.parts);
+            Multipart::with_constraints(body, boundary, constraints)
+        });
         Ok(Self { parts, limits })
     }
 
@@ -195,7 +209,7 @@ impl StreamedPart {
 /// The same stream if it has any byte; an empty body is a form without parts, not a broken one.
 async fn not_empty(
     mut body: BodyDataStream,
-) -> Result<Option<impl Stream<Item = Result<Bytes, axum::Error>> + Send>, ApiError> {
+) -> Result<Option<impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin>, ApiError> {
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| broken())?;
         if !chunk.is_empty() {
@@ -206,17 +220,11 @@ async fn not_empty(
 }
 
 /// Adds a part; the last one of a name counts.
-fn add(form: &mut Form, name: String, part: Part, limits: FormLimits) -> Result<(), ApiError> {
-    if let Some((_, earlier)) = form.fields.iter_mut().find(|(known, _)| *known == name) {
-        *earlier = part;
-        return Ok(());
+fn add(form: &mut Form, name: String, part: Part) {
+    match form.fields.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, earlier)) => *earlier = part,
+        None => form.fields.push((name, part)),
     }
-    if form.fields.len() >= limits.parts {
-        let text = format!("form has more than {} fields, from {} on", limits.parts, shown(&name));
-        return Err(ApiError::too_large(text));
-    }
-    form.fields.push((name, part));
-    Ok(())
 }
 
 fn refused(error: &multer::Error, field: Option<&str>, limits: FormLimits) -> ApiError {
@@ -228,6 +236,10 @@ fn refused(error: &multer::Error, field: Option<&str>, limits: FormLimits) -> Ap
             ApiError::too_large(format!("{}: {}", shown(field), over_total_text(limits)))
         }
         (multer::Error::StreamSizeExceeded { .. }, None) => over_total(limits),
+        (multer::Error::StreamReadFailed(cause), _) => match cause.downcast_ref() {
+            Some(why @ (Unbounded::Head | Unbounded::Parts(_))) => ApiError::too_large(why.to_string()),
+            _ => broken(),
+        },
         (_, Some(field)) => {
             ApiError::bad_request(format!("malformed multipart body in field {}", shown(field)))
         }

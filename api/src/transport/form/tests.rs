@@ -65,7 +65,8 @@ async fn broken_multipart_is_a_bad_request() {
 
 #[tokio::test]
 async fn urlencoded_fields_in_order_the_last_of_a_name_counts() {
-    let form = read(URLENCODED, "a=1&b=%C3%A9+x&a=2&c").await.unwrap();
+    let four = FormLimits { field_bytes: 20, total_bytes: 400, parts: 4 };
+    let form = form_of(URLENCODED, "a=1&b=%C3%A9+x&a=2&c", four).await.unwrap();
     let fields: Vec<_> = form.fields().map(|(name, part)| (name, part.bytes().to_vec())).collect();
     assert_eq!(fields, [("a", b"2".to_vec()), ("b", "é x".into()), ("c", Vec::new())]);
     assert_eq!(form.text("b"), Ok(Some("é x")));
@@ -87,6 +88,29 @@ async fn limits_name_the_field() {
     assert_eq!(refusal(form_of(URLENCODED, "x".repeat(500), wide).await).0, 413);
     let (status, text) = refusal(read(URLENCODED, "a&b&c&d").await);
     assert_eq!((status, text.contains("from d on")), (413, true), "{text}");
+}
+
+#[tokio::test]
+async fn parts_and_their_headers_are_bounded() {
+    let wide = FormLimits { field_bytes: 90_000, total_bytes: 90_000, parts: 3 };
+    let part = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n";
+    let four = form_of(MULTIPART, part.repeat(4) + "--b--\r\n", wide).await;
+    assert_eq!(refusal(four), (413, "the form has more than 3 parts".to_owned()));
+    let long = "y".repeat(20_000);
+    for body in [long.clone(), format!("--b\r\nx: {long}"), format!("--b\r\n\r\n{long}")] {
+        let (status, text) = refusal(form_of(MULTIPART, body, wide).await);
+        assert_eq!((status, text.contains("headers of a part")), (413, true), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_json_body_is_bounded_by_what_becomes_of_it() {
+    let wide = FormLimits { field_bytes: 9_000_000, total_bytes: 9_000_000, parts: 3 };
+    let many = format!("{{\"a\": [{}1]}}", "1,".repeat(200_001));
+    let form = form_of("application/json", many, wide).await.unwrap();
+    assert_eq!(form.json_object().unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let long = format!("{{\"a\": \"{}\"}}", "x".repeat(1024 * 1024));
+    assert_eq!(refusal(form_of("application/json", long, wide).await).0, 413);
 }
 
 #[tokio::test]
