@@ -36,13 +36,15 @@ impl<'a> Fields<'a> {
         self.given(key).filter(|value| !is_falsy(value))
     }
 
-    /// The text of `key`; `None` if it is falsy.
+    /// The text of `key`; `None` if it is absent, null or empty. What is falsy without being a text is no way to leave
+    /// a text out, but a mistake.
     ///
     /// # Errors
     /// 400 naming the key if it is no text, or contains NUL, which no text column takes.
     pub fn text(self, key: &str) -> Result<Option<&'a str>, ApiError> {
-        match self.truthy(key) {
+        match self.given(key) {
             None => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) if text.contains('\0') => {
                 Err(ApiError::bad_request(format!("{key} must not contain NUL")))
             }
@@ -61,6 +63,18 @@ impl<'a> Fields<'a> {
                 integer(value).ok_or_else(|| ApiError::bad_request(format!("{key} must be an integer")))
             })
             .transpose()
+    }
+
+    /// As [`Fields::integer`], with `None` for an empty text and the number 0 too.
+    ///
+    /// # Errors
+    /// As [`Fields::integer`].
+    pub fn integer_or_default(self, key: &str) -> Result<Option<i64>, ApiError> {
+        match self.given(key) {
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Ok(None),
+            _ => self.integer(key),
+        }
     }
 
     /// Whether an update changes any of `keys`: false if all are falsy. Falsy values next to a truthy one would have
@@ -149,7 +163,19 @@ mod tests {
         let body = body.as_object().unwrap();
         let fields = Fields::of(body).unwrap();
         for key in ["a", "b", "c", "d", "e", "f", "g", "missing"] {
+            assert_eq!(fields.truthy(key), None, "{key}");
+        }
+        for key in ["a", "f", "missing"] {
             assert_eq!(fields.text(key), Ok(None), "{key}");
+        }
+        for key in ["b", "c", "d", "e", "g"] {
+            assert_eq!(fields.text(key).unwrap_err().status().as_u16(), 400, "{key}");
+        }
+        for key in ["a", "b", "f", "g", "missing"] {
+            assert_eq!(fields.integer_or_default(key), Ok(None), "{key}");
+        }
+        for key in ["c", "d", "e", "h"] {
+            assert_eq!(fields.integer_or_default(key).unwrap_err().status().as_u16(), 400, "{key}");
         }
         assert_eq!(fields.text("h"), Ok(Some("x")));
         assert_eq!(fields.changes_any(&["a", "b", "missing"], &[]), Ok(false));

@@ -46,10 +46,7 @@ pub(super) async fn create(
         referred(&collections.system_peers, fields.integer("system_peer_id"), Rejection::InvalidSystemPeer);
     let (peer_group_id, system_peer_id) = (group.id, peer.await?.id);
     let group_priority = group.group_priority;
-    let peer_group_priority = match fields.truthy("peer_group_priority") {
-        Some(_) => fields.integer("peer_group_priority")?,
-        None => None,
-    };
+    let peer_group_priority = fields.integer_or_default("peer_group_priority")?;
     check_priority(group_priority, peer_group_priority)?;
     written::to_the_end(async move {
         let refs = [peer_group_reference(peer_group_id), system_peer_reference(system_peer_id)].into();

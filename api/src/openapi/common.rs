@@ -1,12 +1,15 @@
 //! What holds for many operations alike, whatever their handlers do: the transport's refusals, the forms of errors, the
-//! ways to identify oneself.
+//! ways to identify oneself, how bodies are read.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use utoipa::Number;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Response, Schema};
+use utoipa::openapi::{Components, Content, Object, OpenApi, Ref, RefOr, Response, Schema};
 
 const REQUEST_ID: &str = "X-Openstack-Request-Id";
 const TOKEN: &str = "token";
@@ -70,7 +73,14 @@ pub(crate) fn complete(document: &mut OpenApi) {
             operation.responses.responses.values_mut().for_each(answer);
         }
     }
+    let (json, forms) = (bodies(document, "application/json"), bodies(document, "multipart/form-data"));
     let components = document.components.get_or_insert_default();
+    for name in &json {
+        properties(&mut components.schemas, name).for_each(loose_integer);
+    }
+    for name in forms.difference(&json) {
+        properties(&mut components.schemas, name).for_each(without_null);
+    }
     for refusal in &REFUSALS {
         components.responses.insert(refusal.name.to_owned(), described(refusal).into());
     }
@@ -83,6 +93,78 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool
     let all =
         [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true), (&mut item.delete, false)];
     all.into_iter().filter_map(|(operation, takes_body)| operation.as_mut().map(|found| (found, takes_body)))
+}
+
+/// Names of the schemas of bodies that are sent as `kind`.
+fn bodies(document: &mut OpenApi, kind: &str) -> BTreeSet<String> {
+    let operations = document.paths.paths.values_mut().flat_map(operations);
+    let contents = operations.filter_map(|(operation, _)| match operation.request_body.as_ref()? {
+        RefOr::T(body) => body.content.get(kind),
+        RefOr::Ref(_) => None,
+    });
+    let names = contents.filter_map(|content| match content {
+        RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) => {
+            reference.ref_location.rsplit('/').next()
+        }
+        _ => None,
+    });
+    names.map(str::to_owned).collect()
+}
+
+/// The described properties of the schema `name`.
+fn properties<'s>(
+    schemas: &'s mut BTreeMap<String, RefOr<Schema>>,
+    name: &str,
+) -> impl Iterator<Item = &'s mut Object> {
+    let properties = match schemas.get_mut(name) {
+        Some(RefOr::T(Schema::Object(object))) => Some(object.properties.values_mut()),
+        _ => None,
+    };
+    properties.into_iter().flatten().filter_map(|property| match property {
+        RefOr::T(Schema::Object(property)) => Some(property),
+        _ => None,
+    })
+}
+
+fn types(property: &Object) -> Vec<Type> {
+    match &property.schema_type {
+        SchemaType::Type(one) => vec![one.clone()],
+        SchemaType::Array(types) => types.clone(),
+        SchemaType::AnyValue => Vec::new(),
+    }
+}
+
+/// Integers of JSON bodies may have a fraction, which is cut off, or be digits in a text (fleet.md, marks); where they
+/// may be left out the text may be empty.
+fn loose_integer(property: &mut Object) {
+    let types = types(property);
+    if !types.contains(&Type::Integer) {
+        return;
+    }
+    let optional = types.contains(&Type::Null);
+    let null = optional.then_some(Type::Null);
+    property.schema_type = [Type::Number, Type::String].into_iter().chain(null).collect();
+    property.format = None;
+    property.pattern =
+        Some(if optional { r"^(\s*[+-]?[0-9]+\s*)?$" } else { r"^\s*[+-]?[0-9]+\s*$" }.to_owned());
+    // Within the bounds once the fraction is cut off.
+    if let Some(Number::Int(most)) = property.maximum {
+        property.maximum = None;
+        property.exclusive_maximum = Some(Number::Int(most.saturating_add(1)));
+    }
+    if property.minimum == Some(Number::Int(0)) {
+        property.minimum = None;
+        property.exclusive_minimum = Some(Number::Int(-1));
+    }
+}
+
+/// A form has no null: what is optional is not sent.
+fn without_null(property: &mut Object) {
+    let mut types = types(property);
+    types.retain(|kind| *kind != Type::Null);
+    if let [one] = types.as_slice() {
+        property.schema_type = one.clone().into();
+    }
 }
 
 fn is_resource(path: &str) -> bool {

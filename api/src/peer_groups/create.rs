@@ -54,10 +54,7 @@ pub(super) async fn create(
 async fn values(app: &App, body: &Map<String, Value>) -> Result<PeerGroupValues, ApiError> {
     let fields = Fields::of(body)?;
     let owned = |key| Ok::<_, ApiError>(fields.text(key)?.map(str::to_owned));
-    let number = |key| match fields.truthy(key) {
-        Some(_) => fields.integer(key),
-        None => Ok(None),
-    };
+    let number = |key| fields.integer_or_default(key);
     let peer_group_name = owned("peer-group-name")?.unwrap_or_default();
     check_name(&peer_group_name)?;
     let (id, name) = (owned("system-leader-id")?, owned("system-leader-name")?);

@@ -31,6 +31,7 @@ use crate::transport::ApiError;
             ("DCM-Next-Marker" = Option<i64>, description = "The `marker` of the next page, if there is one"),
             ("DCM-Stale" = Option<bool>, description = "`true` if the position asked for was not reached in time"),
         )),
+        (status = 404, description = "There is no subcloud that `subcloud_ref` names", body = ErrorBody),
         (status = 503, description = "The read models are not available", body = ErrorBody),
     )
 )]
