@@ -16,6 +16,8 @@ mod gate;
 mod housekeeping;
 #[path = "certmon/logs.rs"]
 mod logs;
+#[path = "certmon/notices.rs"]
+mod notices;
 #[path = "certmon/peering.rs"]
 mod peering;
 #[path = "certmon/second_subnets.rs"]

@@ -36,7 +36,7 @@ fn yaml(path: std::path::PathBuf) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jb_008_a_whole_deployment_runs_three_playbooks_and_leaves_no_secret() {
+async fn jb_008_sc_311_a_whole_deployment_runs_three_playbooks_and_leaves_no_secret() {
     let mut site = Site::open().await;
     site.settings.ansible_playbook = recording(&site);
     let entity = site.add(Order::new(&ALL)).await;
@@ -90,7 +90,7 @@ async fn jb_008_a_whole_deployment_runs_three_playbooks_and_leaves_no_secret() {
     assert!(tree.lines().all(|line| line.starts_with("600 ") || line == "700 dir"), "{tree}");
     assert_eq!(tree.lines().filter(|line| *line == "700 dir").count(), 3);
 
-    // jobs.md §0.5, sc_311: what is kept.
+    // jobs.md §0.5, sc 311: what is kept.
     let inventory = yaml(site.path("ansible/edge1_inventory.yml"));
     assert_eq!(inventory["all"]["hosts"]["edge1"]["ansible_host"], "192.168.111.12");
     assert_eq!(inventory["all"]["vars"]["initial_deployment"], true);
@@ -545,7 +545,7 @@ async fn runs_of_kinds_without_a_worker_end_while_deploy_workers_are_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sc_187_a_redeployment_runs_every_phase_again() {
+async fn jb_013_sc_187_a_redeployment_runs_every_phase_again() {
     let site = Site::open().await;
     let worker = site.worker();
     let entity = site.add(Order::new(&[Phase::Create, Phase::Complete])).await;

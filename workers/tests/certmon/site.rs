@@ -132,6 +132,13 @@ impl Site {
         .await;
     }
 
+    /// Subject and payload of the latest notification, once there is one.
+    pub async fn last_notice(&self) -> (String, Vec<u8>) {
+        let last = self.bus.last(dcm_journal::bus::Stream::Notify).await.unwrap();
+        let message = last.expect("no notification was sent").message;
+        (message.subject, message.payload.to_vec())
+    }
+
     pub fn ca_dir(&self) -> PathBuf {
         self.dir.path().join("ca")
     }
