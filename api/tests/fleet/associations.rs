@@ -76,7 +76,7 @@ async fn fl_79_references_are_ids() {
 }
 
 #[tokio::test]
-async fn fl_80_84_86_what_the_peer_has_to_be_told_needs_a_worker() {
+async fn fl_80_84_86_ac_086_what_the_peer_has_to_be_told_needs_a_worker() {
     let site = dc_1().await;
     let (group, peer) = (add_group(&site, "pg1", 0).await, add_peer(&site).await);
     let path = format!("{ASSOCIATIONS}/{}", associate(&site, group, peer, Some(9)).await);
@@ -118,8 +118,9 @@ async fn fl_82_83_only_the_leader_synchronises() {
     let (group, peer) = (add_group(&site, "pg1", 0).await, add_peer(&site).await);
     let path = format!("{ASSOCIATIONS}/{}", associate(&site, group, peer, Some(9)).await);
     let first = site.models.associations().by_id(1).await.unwrap().unwrap().state.sync_run;
-    for verb in ["sync", "whatever"] {
-        let answer = bare(&site, "PATCH", &format!("{path}/{verb}")).await;
+    assert_eq!(bare(&site, "PATCH", &format!("{path}/whatever")).await.status, 404);
+    for _ in 0..2 {
+        let answer = bare(&site, "PATCH", &format!("{path}/sync")).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         let body = answer.json();
         assert_eq!((&body["sync-status"], &body["sync-message"]), (&json!("syncing"), &json!("None")));

@@ -101,7 +101,7 @@ async fn sc_130_132_install_values() {
 }
 
 #[tokio::test]
-async fn sc_133_137_bodies_states_force() {
+async fn sc_133_to_137_179_180_bodies_states_force() {
     let (site, _) = sc().await;
     expect(&send(&site, "PATCH", PATH, &Form::new()).await, 400, "Body required", "133");
     assert_eq!(site.ask("PATCH", PATH, &[], "").await.status, 400);
@@ -219,10 +219,28 @@ async fn sc_169_173_rename() {
 }
 
 #[tokio::test]
-async fn sc_175_peer_groups_and_texts() {
+async fn sc_174_jb_038_a_subcloud_joins_and_leaves_a_peer_group() {
+    let (site, _) = sc().await;
+    let group = json!({"peer-group-name": "pg1", "system-leader-name": "dc-1",
+        "system-leader-id": "d9dea83f-f271-470d-9cce-44b0162a800b"});
+    let added = site.ask("POST", "/v1.0/subcloud-peer-groups", &[], &group.to_string()).await;
+    assert_eq!(added.status, 200, "{}", added.text);
+    for (given, shown) in [("pg1", json!(1)), ("1", json!(1)), ("None", Value::Null)] {
+        let row = check(&site, &[("peer_group", given)], 200, "").await;
+        assert_eq!(row["peer_group_id"], shown, "{given}");
+        assert_eq!(site.get("/v1.0/subclouds/1").await.json()["peer_group_id"], shown, "{given}");
+    }
+    let joined = check(&site, &[("peer_group", "pg1")], 200, "").await;
+    let again = check(&site, &[("peer_group", "1")], 200, "").await;
+    assert_eq!(again["updated-at"], joined["updated-at"], "nothing changed");
+    check(&site, &[("peer_group", "2")], 400, "Invalid peer group").await;
+}
+
+#[tokio::test]
+async fn sc_175_jb_039_peer_groups_and_texts() {
     let (site, _) = sc().await;
     check(&site, &[("peer_group", "nosuch")], 400, "Invalid peer group").await;
-    for none in ["none", "None", "NONE"] {
+    for none in ["none", "None", "NONE", "NoNe"] {
         assert_eq!(check(&site, &[("peer_group", none)], 200, "").await["peer_group_id"], Value::Null);
     }
     let row = check(&site, &[("description", ""), ("location", "Graz")], 200, "").await;
@@ -232,7 +250,7 @@ async fn sc_175_peer_groups_and_texts() {
 }
 
 #[tokio::test]
-async fn sc_176_178_rehome_data() {
+async fn sc_176_178_jb_035_037_rehome_data() {
     let (site, _) = sc().await;
     let address = |text: &'static str| [("bootstrap_address", text)];
     check(&site, &address("10.1.1.1"), 422, "need to import bootstrap_values first").await;
