@@ -12,12 +12,16 @@ use dcm_journal::fleet::{Fleet, FleetError};
 use dcm_journal::repository::Meta;
 use dcm_journal::store::{Journal, ReadError};
 use dcm_projections::ReadModels;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::outage::Outage;
 
 /// Between two looks at how far the read model is, and after something did not answer.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Subclouds that are seen to at once: they share flushes of the journal, and its few readers.
+const AT_ONCE: usize = 16;
 
 /// What the recovery stands on.
 #[derive(Clone)]
@@ -68,12 +72,13 @@ impl Recovery {
         if self.models.subclouds().position().await?.0 < wanted {
             return Ok(false);
         }
-        let mut recovered = 0;
-        for row in self.models.subclouds().all().await? {
-            if RecoverImported::applies_to(&row.subcloud) {
-                recovered += usize::from(self.recover(row.uuid).await?);
-            }
-        }
+        let rows = self.models.subclouds().all().await?;
+        let orphaned = rows.into_iter().filter(|row| RecoverImported::applies_to(&row.subcloud));
+        let recovered = stream::iter(orphaned.map(|row| row.uuid))
+            .map(|subcloud| self.recover(subcloud))
+            .buffer_unordered(AT_ONCE)
+            .try_fold(0_usize, |sum, ended| async move { Ok(sum + usize::from(ended)) })
+            .await?;
         if recovered > 0 {
             tracing::info!(subclouds = recovered, "ended what was under way when subclouds were taken over");
         }

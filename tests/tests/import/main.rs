@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::fleet::{ENCODED, Fleet, PASSWORD};
 
 /// How long workers may take to end what was under way.
-const RECOVERED: Duration = Duration::from_secs(90);
+const RECOVERED: Duration = Duration::from_secs(180);
 
 async fn source(fleet: &Fleet) -> String {
     let database = Postgres::shared().await.create_database().await;
@@ -303,7 +303,7 @@ async fn a_journal_that_holds_anything_else_is_refused() {
 
 #[tokio::test]
 async fn an_import_that_was_killed_goes_on_where_it_stopped() {
-    let fleet = Fleet::plain(3000);
+    let fleet = Fleet::plain(1500);
     let from = source(&fleet).await;
     let stores = Stores::new().await;
     let (target, dir) = (split(&stores), WorkDir::new("import"));
