@@ -306,12 +306,25 @@ impl Fleet {
         for (entity, entry) in directory.unsettled() {
             let stale = now.micros().saturating_sub(entry.reserved_at.micros()) >= STALE_AFTER;
             if stale && !self.waits_for_run(entity, entry).await? {
-                self.settle_entry(entity, entry, meta).await?;
-                settled += 1;
+                match self.settle_entry(entity, entry, meta).await {
+                    Ok(()) => settled += 1,
+                    Err(error @ FleetError::Unavailable(_)) => return Err(error),
+                    // The others must not wait for this one.
+                    Err(error) => tracing::error!(%entity, %error, "a directory entry cannot be settled"),
+                }
             }
         }
         settled += self.settle_groups(&directory, now, meta).await?;
         Ok(settled + self.collections.settle(now, meta).await?)
+    }
+
+    /// As [`settle`](Self::settle), however fresh a reservation is: for a process that is alone with its journal and has
+    /// not begun to serve, so that whoever reserved something is dead.
+    ///
+    /// # Errors
+    /// [`FleetError::Unavailable`] if the journal is; what is settled by then stays settled.
+    pub async fn settle_all(&self, now: Timestamp, meta: &Meta) -> Result<usize, FleetError> {
+        self.settle(Timestamp::from_micros(now.micros().saturating_add(STALE_AFTER)), meta).await
     }
 
     /// Makes the directory agree with one subcloud's own stream, which wins.

@@ -43,7 +43,7 @@ impl Collections {
     }
 
     /// Closes the reference among associations, then deletes; what fails after that reopens it, unless its outcome is
-    /// not known: then it is settled later.
+    /// not known: then it is settled later. It also stays closed if another request has deleted the entity meanwhile.
     async fn delete<A, C>(
         &self,
         kind: &Collection<A>,
@@ -64,6 +64,7 @@ impl Collections {
         let closed_at = self.associations.close_reference(&reference, meta).await.map_err(told::<A>)?;
         let removed = kind.remove(entity, command, Some(closed_at), meta).await;
         if let Err(CollectionError::Rejected(_) | CollectionError::Stale) = &removed
+            && kind.load(entity).await?.state.is_some_and(|state| !state.is_deleted())
             && let Err(error) = self.associations.reopen_reference(&reference, closed_at, meta).await
         {
             tracing::warn!(reference, %error, "stays closed until it is settled");

@@ -10,6 +10,8 @@ use dcm_domain::group::{DEFAULT_GROUP, GroupChanges, GroupValues, Rejection, Sub
 use dcm_domain::key_directory::{
     KeyDirectory, Rejection as DirectoryRejection, ReserveKeyChange, ReserveKeys,
 };
+use dcm_domain::peer_group::command::AddPeerGroup;
+use dcm_domain::peer_group::{self, PeerGroupValues};
 use dcm_domain::value::{Actor, Timestamp};
 use dcm_journal::collection::{Collection, CollectionError, Lookup, NewEntity};
 use dcm_journal::fleet::Fleet;
@@ -200,4 +202,31 @@ async fn a_reference_is_closed_while_nobody_refers_to_it() {
     assert_eq!(settle(in_two_minutes(), true).await, 1);
     groups.reopen_reference("other:1", closed_at, &meta()).await.unwrap();
     assert_eq!(groups.directory().await.unwrap().closed().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_deletions_at_once_the_late_one_reopens_nothing() {
+    let site = Site::start().await;
+    let (here, there) = (site.fleet.collections(), Fleet::new(&site.journal).unwrap());
+    for round in 1..=10 {
+        let values = PeerGroupValues {
+            peer_group_name: format!("pg{round}"),
+            system_leader_id: "ac62f555-9386-42f1-b3a1-51ecb709409d".to_owned(),
+            system_leader_name: "dc-1".to_owned(),
+            group_priority: 0,
+            group_state: "enabled".to_owned(),
+            max_subcloud_rehoming: 10,
+        };
+        let new = NewEntity::new([peer_group::name_key(&values.peer_group_name)].into());
+        let entity = new.entity;
+        here.peer_groups.add(new, &meta(), |id| AddPeerGroup { id, values }).await.unwrap();
+        let (first, second) = (meta(), meta());
+        let outcomes = tokio::join!(
+            here.delete_peer_group(entity, &first),
+            there.collections().delete_peer_group(entity, &second)
+        );
+        assert!(outcomes.0.is_ok() != outcomes.1.is_ok(), "one of them deletes it");
+        let directory = here.associations.directory().await.unwrap();
+        assert_eq!(directory.closed().count(), round, "what is deleted is never referred to again");
+    }
 }
