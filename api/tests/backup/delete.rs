@@ -8,7 +8,7 @@ use crate::given::*;
 const MISSING: &str = "no worker for backup-delete";
 
 #[tokio::test]
-async fn sc_270_to_282_everything_is_checked_before_the_job_is_missed() {
+async fn sc_269_to_282_everything_is_checked_before_the_job_is_missed() {
     let site = controller().await;
     managed(&site, 1).await;
     site.add(2).await;

@@ -50,7 +50,7 @@ async fn sc_284_to_287_targets() {
 }
 
 #[tokio::test]
-async fn sc_288_to_292_296_fields() {
+async fn sc_288_to_292_295_296_fields() {
     let site = controller().await;
     let entity = installed(&site, 1).await;
     let path = "/v1.0/subcloud-backup/restore";

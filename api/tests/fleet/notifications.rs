@@ -45,7 +45,7 @@ async fn fl_142_any_confirmed_identity_may_notify() {
 }
 
 #[tokio::test]
-async fn fl_143_144_known_events_ask_for_audits() {
+async fn fl_143_144_ac_084_known_events_ask_for_audits() {
     let site = Site::start().await;
     notify(&site, json!(["something-else", 7])).await;
     assert!(asked(&site).await.is_empty());

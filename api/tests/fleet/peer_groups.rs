@@ -185,7 +185,7 @@ async fn fl_41_42_43_44_updates() {
 }
 
 #[tokio::test]
-async fn fl_51_52_an_audit_needs_seven_keys_and_a_worker() {
+async fn fl_50_to_52_an_audit_needs_seven_keys_and_a_worker() {
     let site = dc_1().await;
     add_group(&site, "pg1", 0).await;
     let path = format!("{GROUPS}/pg1/audit");

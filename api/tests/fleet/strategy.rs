@@ -396,7 +396,7 @@ async fn fl_120_prestage_asks_the_platform() {
 }
 
 #[tokio::test]
-async fn fl_122_125_actions() {
+async fn fl_122_125_ac_085_actions() {
     let site = two_out_of_sync().await;
     let states = |answer: &Answer| answer.json()["state"].as_str().unwrap().to_owned();
     for action in ["apply", "abort"] {

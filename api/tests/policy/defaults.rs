@@ -60,19 +60,60 @@ async fn no_operation_forgets_its_rule() {
 #[tokio::test]
 async fn what_has_no_reference_is_guarded_too() {
     let site = behind_a_proxy().await;
-    for (method, path) in [
-        ("PATCH", "/v1.0/subclouds"),
-        ("DELETE", "/v1.0/subclouds"),
-        ("PATCH", "/v1.0/phased-subcloud-deploy"),
-        ("PATCH", "/v1.0/phased-subcloud-deploy/1"),
-        ("PATCH", "/v1.0/phased-subcloud-deploy/1/nonsense"),
+    for (method, path, status) in [
+        ("PATCH", "/v1.0/subclouds", 400),
+        ("DELETE", "/v1.0/subclouds", 400),
+        ("PATCH", "/v1.0/phased-subcloud-deploy", 400),
+        ("PATCH", "/v1.0/phased-subcloud-deploy/1", 404),
+        ("PATCH", "/v1.0/phased-subcloud-deploy/1/nonsense", 404),
+        ("PATCH", "/v1.0/subcloud-backup", 400),
+        ("PATCH", "/v1.0/subcloud-backup/delete", 400),
+        ("PATCH", "/v1.0/subcloud-backup/nonsense", 400),
+        ("PATCH", "/v1.0/subcloud-groups", 400),
+        ("DELETE", "/v1.0/subcloud-groups", 400),
+        ("PATCH", "/v1.0/subcloud-peer-groups", 400),
+        ("DELETE", "/v1.0/subcloud-peer-groups", 400),
+        ("PATCH", "/v1.0/system-peers", 400),
+        ("DELETE", "/v1.0/system-peers", 400),
+        ("PATCH", "/v1.0/peer-group-associations", 400),
+        ("DELETE", "/v1.0/peer-group-associations", 400),
+        ("POST", "/v1.0/sw-update-options", 400),
+        ("PATCH", "/v1.0/sw-update-options", 400),
+        ("DELETE", "/v1.0/sw-update-options", 400),
     ] {
         assert_eq!(ask(&site, READER, method, path).await.status, 403, "{method} {path}");
-        assert_ne!(ask(&site, ADMIN, method, path).await.status, 403, "{method} {path}");
+        let refused = ask(&site, ADMIN, method, path).await;
+        assert_eq!(refused.status, status, "{method} {path}");
+        assert!(refused.json()["description"].is_string(), "{}", refused.text);
     }
     // Any second segment shows the details.
     assert_eq!(ask(&site, READER, "GET", "/v1.0/subclouds/1/anything").await.status, 404);
     assert_eq!(ask(&site, MEMBER_OF_DEMO, "GET", "/v1.0/subclouds/1/anything").await.status, 403);
+}
+
+#[tokio::test]
+async fn sc_10_to_16_20_ac_12_who_asks_is_looked_at_first() {
+    let site = behind_a_proxy().await;
+    site.add(1).await;
+    let list = "/v1.0/subclouds";
+    assert_eq!(site.ask("GET", "/", &[], "").await.status, 200, "sc 10");
+    let missing = site.get(list).await;
+    assert_eq!(missing.status, 401);
+    assert!(missing.text.contains("Authentication required"), "sc 11: {}", missing.text);
+    let unconfirmed = [("x-auth-token", "gAAAA"), ("x-identity-status", "Invalid"), ("x-role", "admin")];
+    let invalid = site.get_with(list, &unconfirmed).await;
+    assert_eq!(invalid.status, 401);
+    assert!(invalid.text.contains("Auth token is invalid"), "sc 12: {}", invalid.text);
+    assert_eq!(site.get("/v1.0/unknown").await.status, 404, "ac 12");
+
+    let (roles, path) = ("admin,reader", "/v1.0/subclouds/1");
+    let status = async |who, method, path| ask(&site, who, method, path).await.status;
+    assert_eq!(status(READER, "GET", list).await, 200, "sc 13");
+    assert_eq!(status(READER, "DELETE", path).await, 403, "sc 14");
+    assert_eq!(status(Asking { roles, project: Some("other") }, "GET", list).await, 403, "sc 15");
+    assert_eq!(status(Asking { roles, project: Some("services") }, "GET", list).await, 200, "sc 16");
+    assert_eq!(status(READER, "POST", "/v1.0/subcloud-deploy").await, 403, "sc 20");
+    assert_eq!(status(READER, "GET", path).await, 200, "it is still there");
 }
 
 #[tokio::test]

@@ -33,8 +33,12 @@ async fn read_models_are_rebuilt_and_rolled_back() {
     site.add(1).await;
     let before = site.get("/v1.0/subclouds").await.text;
     let list = site.get("/v1.0/projections").await.json();
-    let names: Vec<_> = list["projections"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
-    assert_eq!(names, ["groups", "history", "subclouds"]);
+    let names: Vec<_> =
+        list["projections"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.is_sorted(), "{names:?}");
+    for name in ["groups", "history", "subclouds"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
     let rebuilt = site.ask("POST", "/v1.0/projections/subclouds/rebuild", &[], "").await;
     assert_eq!((rebuilt.status, &rebuilt.json()["version"]), (200, &json!(2)), "{}", rebuilt.text);
     assert_eq!(site.get("/v1.0/subclouds").await.text, before);
@@ -66,8 +70,9 @@ async fn documents_are_served_offline() {
     }
     for (path, operations) in description["paths"].as_object().unwrap() {
         for operation in operations.as_object().unwrap().values().filter(|_| path.starts_with("/v1.0/")) {
-            assert!(operation["responses"]["4XX"].is_object(), "{path}");
-            assert!(operation["responses"]["503"].is_object(), "{path}");
+            for status in ["400", "401", "403", "503"] {
+                assert!(operation["responses"][status].is_object(), "{path}: {status}");
+            }
         }
     }
     let required = description["components"]["schemas"]["Subcloud"]["required"].as_array().unwrap();

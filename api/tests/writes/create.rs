@@ -111,7 +111,7 @@ async fn sc_040_041_113_125_a_subcloud_is_added() {
 }
 
 #[tokio::test]
-async fn a_failed_creation_is_still_answered_200_and_a_slow_one_503() {
+async fn sc_123_ac_029_a_failed_creation_is_still_answered_200_and_a_slow_one_503() {
     let site =
         Site::start_with(|settings, _| settings.creation_wait = std::time::Duration::from_millis(200)).await;
     let phased = Form::new().yaml("bootstrap_values", bv()).field("bootstrap-address", "10.10.10.12");

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dcm_domain::subcloud::command::{ManageSubcloud, ReportEndpoint};
+use dcm_domain::value::{Endpoint, SyncStatus};
 use futures::future::join_all;
 
 use serde_json::json;
 
 use crate::fixture::*;
-use crate::site::{Answer, PATIENCE};
+use crate::site::{Answer, PATIENCE, meta};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_creations_of_one_name_one_wins() {
@@ -54,6 +56,24 @@ async fn of_twenty_creations_in_one_region_one_wins() {
     assert_eq!(with_status(&answers, 200), 1);
     assert_eq!(with_status(&answers, 409), 19);
     assert_eq!(site.get("/v1.0/subclouds").await.json()["subclouds"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jb_092_reports_of_one_subcloud_follow_one_another() {
+    let site = Arc::new(controller().await);
+    let entity = site.add(1).await;
+    site.online(entity).await;
+    site.run(entity, &ManageSubcloud { force: true, ..ManageSubcloud::default() }).await;
+    let before = site.journal.head().await.unwrap();
+    join_all(Endpoint::DEFAULT.into_iter().cycle().take(40).map(|endpoint| {
+        let site = Arc::clone(&site);
+        let report = ReportEndpoint { endpoint, status: SyncStatus::InSync, seen: None };
+        async move { site.fleet.run(entity, &report, &meta()).await.unwrap() }
+    }))
+    .await;
+    assert!(state(&site, entity).await.endpoints.values().all(|status| *status == SyncStatus::InSync));
+    let events = site.journal.head().await.unwrap() - before;
+    assert_eq!(events, Endpoint::DEFAULT.len() as u64, "one change of each, however often it was reported");
 }
 
 #[tokio::test(flavor = "multi_thread")]

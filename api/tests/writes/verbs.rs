@@ -8,7 +8,7 @@ use crate::fixture::*;
 use crate::site::region;
 
 #[tokio::test]
-async fn sc_181_184_certificate_reports() {
+async fn sc_181_184_ac_092_093_certificate_reports() {
     let site = controller().await;
     let entity = site.add(1).await;
     site.online(entity).await;
@@ -33,8 +33,12 @@ async fn sc_181_184_certificate_reports() {
     expect(&missing, 404, "Subcloud not found", "the lookup comes first");
     let by_region = format!("/v1.0/subclouds/{}/update_status", region(1));
     let monitor = [("user-agent", "cert-mon/1.0")];
-    let body = report("out-of-sync").to_string();
-    assert_eq!(site.ask("PATCH", &by_region, &monitor, &body).await.status, 200);
+    for status in ["out-of-sync", "in-sync"] {
+        let before = site.journal.head().await.unwrap();
+        let answer = site.ask("PATCH", &by_region, &monitor, &report(status).to_string()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"result":"OK"}"#));
+        assert_eq!(site.journal.head().await.unwrap(), before + 1, "one event");
+    }
     make_secondary(&site, entity).await;
     assert_eq!(
         send_json(&site, "PATCH", path, &report("in-sync")).await.status,
