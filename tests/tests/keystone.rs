@@ -90,7 +90,7 @@ async fn many_at_once_with_a_new_token_are_one_question() {
 }
 
 #[tokio::test]
-async fn ac_37_expired_tokens_are_refused_and_the_own_one_is_renewed_in_time() {
+async fn ac_37_expired_tokens_are_refused_and_ac_106_the_own_one_is_renewed_in_time() {
     let life = Duration::from_secs(5);
     let keystone = Keystone::start_with_tokens_of(life).await;
     let dcm = keystone.serve().start().await;
