@@ -13,6 +13,7 @@
 )]
 
 mod ansible;
+mod client;
 mod dcm;
 mod deployment;
 mod endpoint;
@@ -26,8 +27,8 @@ pub mod load;
 mod multipart;
 mod nats;
 mod needles;
-mod oslo;
 mod openapi;
+mod oslo;
 mod playbooks;
 mod postgres;
 mod process;
@@ -39,6 +40,7 @@ mod wait;
 mod workdir;
 
 pub use ansible::ansible_playbook;
+pub use client::client_python;
 pub use dcm::{Dcm, Finished, Serve, dcm_binary, run_dcm};
 pub use deployment::{
     Audit, Deployment, Setup, Stores, Way, endpoints, entry, expected_endpoints, list_of, show,
@@ -52,8 +54,8 @@ pub use ledger::Ledger;
 pub use multipart::Form;
 pub use nats::Nats;
 pub use needles::{Found, Needles, files_below};
-pub use oslo::oslo_policy_python;
 pub use openapi::openapi_tool;
+pub use oslo::oslo_policy_python;
 pub use playbooks::{PlaybookProcess, ProcessWatch, playbook_processes};
 pub use postgres::{Database, Postgres};
 pub use process::is_running;
