@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dcm_api::ops::Readiness;
-use dcm_domain::value::Actor;
+use dcm_domain::value::{Actor, Timestamp};
 use dcm_journal::repository::Meta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -126,6 +126,7 @@ impl Process {
         if self.config.has(Role::Api) {
             authentication::warn(&self.config);
         }
+        self.settle().await;
         self.signals(tasks);
         tasks.spawn(upkeep(self.metrics.clone(), self.stop.clone()));
         if self.config.has(Role::Projector) {
@@ -144,6 +145,22 @@ impl Process {
         match self.config.has(Role::Api) {
             true => self.serve(requests).await,
             false => line("ready").map_err(unheard),
+        }
+    }
+
+    /// An embedded journal is nobody else's: what its last process had begun in the directories is settled before the first
+    /// request, which would find it in its way. What cannot be settled now, housekeeping tries again.
+    async fn settle(&self) {
+        if !self.config.journal.starts_with("embedded:") {
+            return;
+        }
+        let meta = Meta::new(Actor::system("housekeeping"));
+        match self.stores.fleet.settle_all(Timestamp::from(chrono::Utc::now()), &meta).await {
+            Ok(0) => {}
+            Ok(entries) => {
+                tracing::info!(entries, "settled what was begun in the directories and never ended")
+            }
+            Err(error) => tracing::warn!(%error, "what was begun in the directories is not settled yet"),
         }
     }
 
