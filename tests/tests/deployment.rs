@@ -136,9 +136,7 @@ async fn sc_186_a_complete_subcloud_is_deployed_again(way: Way) {
     let http = service.http();
     let _ = http.post_form(SUBCLOUDS, &example_as_it_is()).await.expect(200);
     assert_eq!(after_runs(&http, "edge1", 1).await["deploy-status"], "complete");
-    let form = Form::new()
-        .field("sysadmin_password", &encode("Li69nux*"))
-        .field("description", "again");
+    let form = Form::new().field("sysadmin_password", &encode("Li69nux*")).field("description", "again");
     let answer = http.patch_form("/v1.0/subclouds/edge1/redeploy", &form).await.expect(200).json();
     assert_eq!((&answer["deploy-status"], &answer["description"]), (&json!("pre-install"), &json!("again")));
     let row = after_runs(&http, "edge1", 2).await;

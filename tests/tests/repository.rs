@@ -104,13 +104,24 @@ fn every_contract_case_that_a_test_names_exists() {
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
-/// The cases a test's name stands for: `sc_4` one, `sc_4_7` the range, `sc_4_7_9` these three.
+/// The cases that the numbers behind a prefix in a test's name stand for: `4` one, `4_7` and `4_to_7` the range, `4_7_9`
+/// these three, `4_to_7_9` the range and one more.
 fn named_cases(numbers: &str) -> Vec<u32> {
-    let numbers: Vec<u32> = numbers.split('_').filter_map(|number| number.parse().ok()).collect();
-    match numbers[..] {
-        [first, last] => (first..=last).collect(),
-        _ => numbers,
+    let numbers = numbers.replace("_to_", "-");
+    let parts: Vec<&str> = numbers.split('_').collect();
+    if let [first, last] = parts[..]
+        && !numbers.contains('-')
+    {
+        return range(first, last);
     }
+    parts
+        .into_iter()
+        .flat_map(|part| part.split_once('-').map_or_else(|| range(part, part), |(a, b)| range(a, b)))
+        .collect()
+}
+
+fn range(first: &str, last: &str) -> Vec<u32> {
+    (first.parse().unwrap()..=last.parse().unwrap()).collect()
 }
 
 /// The cases that are not tested, with their reasons: rows `| sc 25-28, 30 | reason |` of `docs/contract-exemptions.md`.
@@ -133,13 +144,17 @@ fn exempted(prefix: &str) -> BTreeSet<u32> {
 #[test]
 fn every_case_of_the_contract_is_a_test_or_has_a_reason_not_to_be() {
     let sources: Vec<_> = files().into_iter().filter(|(name, _)| name.ends_with(".rs")).collect();
+    let names = Regex::new(r"fn ((?:sc|fl|ac|jb)_\d\w*)").unwrap();
     let (mut missing, mut stale) = (Vec::new(), Vec::new());
     for (prefix, contract) in CONTRACTS {
         let text = std::fs::read_to_string(repository().join("docs/contract").join(contract)).unwrap();
-        let name = Regex::new(&format!(r"fn {prefix}_(\d+(?:_\d+)*)")).unwrap();
+        let numbers = Regex::new(&format!(r"(?:^|_){prefix}_(\d+(?:_(?:to_)?\d+)*)")).unwrap();
         let tested: BTreeSet<u32> = sources
             .iter()
-            .flat_map(|(_, source)| name.captures_iter(source).flat_map(|found| named_cases(&found[1])))
+            .flat_map(|(_, source)| names.captures_iter(source))
+            .flat_map(|name| {
+                numbers.captures_iter(&name[1]).flat_map(|found| named_cases(&found[1])).collect::<Vec<_>>()
+            })
             .collect();
         let exempted = exempted(prefix);
         let cases = case_numbers(&text);

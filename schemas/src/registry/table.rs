@@ -1,14 +1,14 @@
 //! Every event the program writes, with its current version and shape.
 
-use dcm_domain::deploy_files::{self, DeployFilesEvent};
 use dcm_domain::association::{self, PeerGroupAssociationEvent};
 use dcm_domain::audit::{self, AuditTriggerEvent};
+use dcm_domain::deploy_files::{self, DeployFilesEvent};
 use dcm_domain::directory::{self, DirectoryEvent};
 use dcm_domain::group::{self, SubcloudGroupEvent};
 use dcm_domain::key_directory::{self, KeyDirectoryEvent};
+use dcm_domain::options::{self, SwUpdateOptionsEvent};
 use dcm_domain::peer_group::{self, SubcloudPeerGroupEvent};
 use dcm_domain::strategy::{self, StrategyEvent};
-use dcm_domain::options::{self, SwUpdateOptionsEvent};
 use dcm_domain::subcloud::{self, SubcloudEvent};
 use dcm_domain::system_peer::{self, SystemPeerEvent};
 use dcm_domain::takeover::{self, TakeOverEvent};
@@ -55,7 +55,9 @@ impl EventType {
             | subjects::SW_UPDATE_STRATEGY
             | subjects::SW_UPDATE_OPTIONS
             | subjects::AUDIT_TRIGGERS => None,
-            subjects::KEY_DIRECTORY => Some(("kind", "Kind of the entities it lists, such as `subcloud-group`.")),
+            subjects::KEY_DIRECTORY => {
+                Some(("kind", "Kind of the entities it lists, such as `subcloud-group`."))
+            }
             _ => Some(("uuid", "Uuid of the aggregate.")),
         }
     }
@@ -252,7 +254,8 @@ mod tests {
                 Some(_) => "k",
                 None => event.aggregate,
             };
-            let address = event.address().replace("{region}", "k").replace("{uuid}", "k").replace("{kind}", "k");
+            let address =
+                event.address().replace("{region}", "k").replace("{uuid}", "k").replace("{kind}", "k");
             assert_eq!(address, subjects::event(event.aggregate, key, event.name));
         }
     }
