@@ -92,8 +92,8 @@ async fn the_document_is_what_the_server_does() {
         .arg(format!("{}/openapi.json", server.url()))
         .current_dir(server.data_dir()))
     .await;
-    println!("seed {seed} (DCM_TEST_SEED)");
-    println!("{}", ok(&output));
+    eprintln!("seed {seed} (DCM_TEST_SEED)");
+    eprintln!("{}", ok(&output));
     assert!(!server.logs().contains("panicked"), "{}", server.logs());
 }
 

@@ -230,7 +230,7 @@ async fn storm(
 #[tokio::test]
 async fn random_requests_end_nothing_and_leave_nothing() {
     let seed: u64 = std::env::var("DCM_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-    println!("seed {seed} (DCM_TEST_SEED)");
+    eprintln!("seed {seed} (DCM_TEST_SEED)");
     let mut server = Dcm::serve().flag("--demo", "5").start().await;
     let http = server.http();
     let operations = Arc::new(operations(&http.get_json("/openapi.json").await));
@@ -249,7 +249,7 @@ async fn random_requests_end_nothing_and_leave_nothing() {
     let after = resident(server.pid());
     let (answered, succeeded) =
         (counts.answered.load(Ordering::Relaxed), counts.succeeded.load(Ordering::Relaxed));
-    println!("{answered} answered, {succeeded} of them 200; {before} KiB resident, then {after}");
+    eprintln!("{answered} answered, {succeeded} of them 200; {before} KiB resident, then {after}");
     // Not only the outermost layers were met.
     assert!(answered > REQUESTS / 2 && succeeded > REQUESTS / 30);
     assert!(after < before + GROWTH, "{before} KiB became {after} KiB");
