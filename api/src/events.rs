@@ -7,11 +7,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use dcm_schemas::{Position, Recorded};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
@@ -21,13 +22,15 @@ use crate::app::App;
 use crate::freshness::{not_a_position, order_in};
 use crate::openapi::ErrorBody;
 use crate::policy::{Allowed, rule};
-use crate::transport::ApiError;
+use crate::transport::{ApiError, BelievedFor};
 use query::EventsQuery;
 
 /// Events held in memory for one stream.
 const PAGE: usize = 64;
 /// Streams at once; one more is answered 503.
 const STREAMS: usize = 256;
+/// The least time that a stream lasts, however short an identity is believed.
+const SHORTEST: Duration = Duration::from_secs(10);
 /// How often the journal is looked at when nobody rings.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -52,7 +55,8 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
 /// Streams the events of the journal.
 ///
 /// Server-sent events in journal order: `id` is the position, `event` the event's name, `data` the envelope as it was
-/// written. A client that connects again with `Last-Event-ID` misses nothing.
+/// written. A client that connects again with `Last-Event-ID` misses nothing; it has to when its identity is due to be
+/// confirmed again.
 #[utoipa::path(
     get, path = "/v1.0/events", tag = "history", operation_id = "stream_events",
     params(
@@ -69,6 +73,7 @@ async fn events(
     State(app): State<App>,
     _: Allowed<rule::EventsGet>,
     LastEventId(last): LastEventId,
+    believed: Option<Extension<BelievedFor>>,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, ApiError> {
     let after = match (last, query.from) {
@@ -82,7 +87,19 @@ async fn events(
     let head = app.journal().head().await?;
     let until = (!query.follow.unwrap_or(true)).then_some(head);
     let reader = Reader::new(app, after, until, place);
-    Ok(Sse::new(reader.stream()).keep_alive(KeepAlive::default()).into_response())
+    let lasts = believed.map(|Extension(BelievedFor(time))| time.max(SHORTEST));
+    Ok(Sse::new(at_most(lasts, reader.stream())).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// `stream`, ended after `time`: a token that was revoked or a policy that was changed is not to be honoured for ever.
+fn at_most<T>(time: Option<Duration>, stream: impl Stream<Item = T>) -> impl Stream<Item = T> {
+    let end = async move {
+        match time {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    stream.take_until(end)
 }
 
 /// Places for event streams.
@@ -157,4 +174,18 @@ fn shown(event: &Recorded) -> Event {
     let id = event.position.to_string();
     // The stored text has no line breaks: JSON escapes them.
     Event::default().id(id).event(&event.envelope.r#type).data(&event.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_lasts_no_longer_than_its_caller_is_believed() {
+        let endless = || futures::stream::pending::<()>();
+        let mut bounded = Box::pin(at_most(Some(Duration::ZERO), endless()));
+        assert_eq!(bounded.next().await, None);
+        let mut unbounded = Box::pin(at_most(None, endless()));
+        assert!(futures::poll!(unbounded.next()).is_pending());
+    }
 }

@@ -22,9 +22,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 
 pub use error::ApiError;
-pub use form::{Encoding, Form, FormLimits, JsonObject, Part, Parts, StreamedPart, YamlProblem, yaml_bool, yaml_mapping};
+pub use form::{
+    Encoding, Form, FormLimits, JsonObject, Part, Parts, StreamedPart, YamlProblem, yaml_bool, yaml_mapping,
+};
 pub use identity::{
-    Authentication, Caller, CallerNames, Credentials, Keystone, KeystoneSettings, SetupError,
+    Authentication, BelievedFor, Caller, CallerNames, Credentials, Keystone, KeystoneSettings, SetupError,
 };
 pub use limits::Limits;
 pub use negotiation::{Accept, ErrorForm};

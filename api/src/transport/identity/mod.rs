@@ -5,6 +5,7 @@ mod keystone;
 mod none;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -62,6 +63,14 @@ pub struct Question<'r> {
 }
 
 impl Authentication {
+    /// How long a caller is believed, if not for ever.
+    fn believed_for(&self) -> Option<BelievedFor> {
+        match self {
+            Self::None | Self::Headers => None,
+            Self::Keystone(keystone) => Some(BelievedFor(keystone.counts_for())),
+        }
+    }
+
     /// The caller behind a request.
     ///
     /// # Errors
@@ -75,6 +84,11 @@ impl Authentication {
         }
     }
 }
+
+/// How long an identity may be believed without being asked for again. A request extension, absent where it never
+/// ends; for answers that have no end of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BelievedFor(pub Duration);
 
 /// 401: there is nothing to identify the caller by (subclouds.md §1.2).
 fn required() -> ApiError {
@@ -99,6 +113,9 @@ pub async fn authenticate(
         record.identified(&caller);
     }
     request.extensions_mut().insert(caller);
+    if let Some(bound) = authentication.believed_for() {
+        request.extensions_mut().insert(bound);
+    }
     Ok(next.run(request).await)
 }
 

@@ -55,6 +55,7 @@ struct Entry {
 
 /// Bounded in size and time. Many that ask about one token cause one question. Prints nothing of its entries.
 pub struct TokenCache {
+    time: Duration,
     entries: Cache<Key, Entry>,
     hash_key: Zeroizing<Key>,
 }
@@ -79,7 +80,12 @@ impl TokenCache {
     pub fn new(size: u64, time: Duration) -> Self {
         let entries = Cache::builder().max_capacity(size).expire_after(SinceAsked(time)).build();
         // Not reversible and not comparable across processes, whatever a memory dump shows.
-        Self { entries, hash_key: Zeroizing::new(rand::random()) }
+        Self { time, entries, hash_key: Zeroizing::new(rand::random()) }
+    }
+
+    /// How long an answer counts.
+    pub fn time(&self) -> Duration {
+        self.time
     }
 
     /// What is known about `token`, else what `ask` finds out. `expired_too` answers are kept apart from others.

@@ -86,6 +86,11 @@ impl Keystone {
         identity.map(|identity| identity.caller.clone()).ok_or_else(|| self.refusal(invalid()))
     }
 
+    /// How long an answer about a token counts.
+    pub fn counts_for(&self) -> Duration {
+        self.cache.time()
+    }
+
     /// Whether the program can get a token of its own.
     ///
     /// # Errors
