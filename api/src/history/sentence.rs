@@ -178,6 +178,16 @@ mod tests {
         }
     }
 
+    /// The row of the corpus' own event, under another name.
+    fn imported() -> Value {
+        let stored: Value =
+            serde_json::from_str(include_str!("../../../schemas/corpus/SubcloudImported.v1.json")).unwrap();
+        let mut data = stored["data"].clone();
+        data["row"]["name"] = json!("a");
+        data["row"]["region"] = json!("r");
+        data
+    }
+
     fn samples() -> Vec<(&'static str, Value, &'static str)> {
         let run = Uuid::nil();
         let document = json!({"secret": Uuid::nil(), "digest": "d", "shown": {}});
@@ -274,6 +284,47 @@ mod tests {
                 json!({"run_id": run, "outcome": "lost", "error": "worker lost"}),
                 "u gave up the deployment run as lost: worker lost.",
             ),
+            ("PeerGroupChanged", json!({"to": 3}), "u put the subcloud into peer group 3."),
+            (
+                "ChecksSkipped",
+                json!({"checks": [{"check": "health", "reason": "no subcloud inventory is configured"}]}),
+                "u did not check health (no subcloud inventory is configured).",
+            ),
+            (
+                "PrestageRequested",
+                json!({"run_id": run, "task": {"release": "22.12", "force": false}}),
+                "u asked for release 22.12 to be prestaged.",
+            ),
+            (
+                "RestoreRequested",
+                json!({"run_id": run, "task": {"with_install": true, "local_only": false,
+                    "registry_images": false, "bootstrap_address": "10.1.1.1"}}),
+                "u asked for the subcloud to be restored and installed before.",
+            ),
+            (
+                "NetworkReconfigurationRequested",
+                json!({"run_id": run, "task": {"bootstrap_address": "10.1.1.1",
+                    "addresses": {"network": network, "systemcontroller_gateway_ip": "10.0.0.1"}}}),
+                "u asked for the subcloud to be moved to the network 10.1.0.0/24.",
+            ),
+            (
+                "BackupRunRequested",
+                json!({"run_id": run, "task": {"local_only": true, "registry_images": false,
+                    "sysadmin_password": Uuid::nil()}}),
+                "u asked for a backup to be kept on the subcloud.",
+            ),
+            (
+                "BackupRunFinished",
+                json!({"run_id": run, "outcome": "lost", "error": "no worker for backup"}),
+                "u ended the backup run as lost: no worker for backup.",
+            ),
+            (
+                "AlarmSummaryChanged",
+                json!({"summary": {"critical_alarms": 1, "major_alarms": 2, "minor_alarms": 3, "warnings": 4,
+                    "cloud_status": "critical"}}),
+                "u counted 1 critical, 2 major and 3 minor alarms and 4 warnings: critical.",
+            ),
+            ("SubcloudImported", imported(), "u took over the subcloud a in region r as it was."),
         ]
     }
 

@@ -12,11 +12,14 @@ use crate::{READER, ask, behind_a_proxy};
 
 const LIST: &str = "/v1.0/subclouds";
 
+/// The fields of a form.
+type Asked = Vec<(String, String)>;
+
 /// A server that gives one answer, and remembers what it was asked.
 #[derive(Clone)]
 struct Judge {
     answer: Arc<Mutex<&'static str>>,
-    asked: Arc<Mutex<Vec<Vec<(String, String)>>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 async fn judged(State(judge): State<Judge>, body: String) -> &'static str {
