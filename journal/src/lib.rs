@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod collection;
 pub mod collections;
+pub mod conformance;
 pub mod fleet;
 pub mod lease;
 mod peering;

@@ -1,4 +1,4 @@
-//! What every journal adapter owes its callers, checked on both engines.
+//! What every journal adapter owes its callers, checked on every engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "store/cluster.rs"]
@@ -7,6 +7,10 @@ mod cluster;
 mod contract;
 #[path = "store/crash.rs"]
 mod crash;
+#[path = "store/double/mod.rs"]
+mod double;
+#[path = "store/esdb.rs"]
+mod esdb;
 #[path = "store/events.rs"]
 mod events;
 #[path = "store/proxy.rs"]

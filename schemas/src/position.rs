@@ -26,7 +26,7 @@ impl fmt::Display for JournalId {
 pub struct Position {
     /// The journal that gave the order.
     pub journal: JournalId,
-    /// Dense, from 1 in commit order; 0 stands before the first event.
+    /// Grows strictly in commit order, by 1 in some stores; 0 stands before the first event.
     pub order: u64,
 }
 

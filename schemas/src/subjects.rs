@@ -32,6 +32,19 @@ pub const TAKE_OVER: &str = "take-over";
 /// Aggregate token of the deploy files of a release; their key is a uuid that follows from the release.
 pub const DEPLOY_FILES: &str = "deploy-files";
 
+/// What the name of every stream begins with: stores that hold other streams too find ours by it.
+pub const STREAM_PREFIXES: [&str; 9] = [
+    SUBCLOUD,
+    DIRECTORY,
+    SYSTEM_PEER,
+    PEER_GROUP_ASSOCIATION,
+    SW_UPDATE_OPTIONS,
+    AUDIT_TRIGGERS,
+    SW_UPDATE_STRATEGY,
+    TAKE_OVER,
+    DEPLOY_FILES,
+];
+
 /// Everything outside `[A-Za-z0-9_-]`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 /// First word of every directory's stream.
@@ -168,5 +181,15 @@ mod tests {
         assert_eq!((aggregate(&directory), key(&directory)), (DIRECTORY, "directory".to_owned()));
         let groups: StreamId = "directory-subcloud-group".parse().unwrap();
         assert_eq!((aggregate(&groups), key(&groups)), (KEY_DIRECTORY, SUBCLOUD_GROUP.to_owned()));
+    }
+
+    #[test]
+    fn every_stream_begins_with_a_prefix() {
+        for event in crate::registry::ALL {
+            // The streams of directories are called `directory-<kind>`.
+            let known = event.aggregate == KEY_DIRECTORY
+                || STREAM_PREFIXES.iter().any(|prefix| event.aggregate.starts_with(prefix));
+            assert!(known, "streams of {} would not be found again", event.aggregate);
+        }
     }
 }

@@ -38,7 +38,7 @@ pub struct Args {
     /// Directory of embedded stores [default: .dcm].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Journal: embedded: or postgres://… [default: embedded:].
+    /// Journal: embedded:, postgres://… or esdb://… [default: embedded:].
     #[arg(long, value_name = "URL")]
     journal: Option<String>,
     /// Vault: embedded: or postgres://… [default: beside the journal].

@@ -9,8 +9,8 @@ use dcm_journal::transfer;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
 
-use super::{Failure, line};
-use crate::config::{Flags, environment, load};
+use super::{Failure, conformance, line};
+use crate::config::{Config, Flags, environment, load};
 use crate::serve::lock;
 
 /// What to do.
@@ -39,12 +39,21 @@ pub enum Command {
     },
     /// Fill another, empty journal with this one's events, or go on with that.
     Copy {
-        /// The journal to fill: embedded: or postgres://….
+        /// The journal to fill: embedded:, postgres://… or esdb://….
         #[arg(long, value_name = "URL")]
         to: String,
         /// Directory of the journal to fill, if it is embedded.
         #[arg(long, value_name = "DIR")]
         to_data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Check and measure a live store beside its journal, of which nothing is read or changed; exits with 1 if a case
+    /// fails.
+    Conformance {
+        /// How long each of the two appending measurements takes, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
         #[command(flatten)]
         place: Place,
     },
@@ -59,7 +68,7 @@ pub struct Place {
     /// Directory of embedded stores [default: .dcm].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Journal: embedded: or postgres://… [default: embedded:].
+    /// Journal: embedded:, postgres://… or esdb://… [default: embedded:].
     #[arg(long, value_name = "URL")]
     journal: Option<String>,
 }
@@ -71,14 +80,18 @@ struct Opened {
 }
 
 impl Place {
-    async fn open(&self) -> Result<Opened, Failure> {
+    fn config(&self) -> Result<Config, Failure> {
         let flags = Flags {
             config: self.config.clone(),
             data_dir: self.data_dir.clone(),
             journal: self.journal.clone(),
             ..Flags::default()
         };
-        let config = load(&flags, environment())?;
+        Ok(load(&flags, environment())?)
+    }
+
+    async fn open(&self) -> Result<Opened, Failure> {
+        let config = self.config()?;
         open(&config.journal, &config.data_dir).await
     }
 }
@@ -100,6 +113,10 @@ pub async fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Export { to, after, place } => export(place, to, *after).await,
         Command::Import { from, place } => import(place, from).await,
         Command::Copy { to, to_data_dir, place } => copy(place, to, to_data_dir.as_deref()).await,
+        Command::Conformance { seconds, place } => {
+            let config = place.config()?;
+            conformance::run(&config.journal, &config.data_dir, *seconds).await
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod config;
+mod conformance;
 pub mod doctor;
 pub mod events;
 pub mod history;

@@ -21,14 +21,19 @@ impl Config {
     pub fn check(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut found = |key, problem: String| findings.push(Finding { key, problem });
-        for (key, url) in [
-            ("journal", self.journal.as_str()),
-            ("read_model", &self.read_model),
-            ("vault", self.vault_url()),
-        ] {
-            if !["embedded:", "postgres://", "postgresql://"].iter().any(|known| url.starts_with(known)) {
-                found(key, "expected `embedded:` or `postgres://…`".to_owned());
-            }
+        let is = |url: &str, known: &[&str]| known.iter().any(|known| url.starts_with(known));
+        let is_sql = |url: &str| is(url, &["embedded:", "postgres://", "postgresql://"]);
+        let is_event_store = is(&self.journal, &["esdb://", "esdb+discover://"]);
+        if !is_sql(&self.journal) && !is_event_store {
+            found("journal", "expected `embedded:`, `postgres://…` or `esdb://…`".to_owned());
+        }
+        if !is_sql(&self.read_model) {
+            found("read_model", "expected `embedded:` or `postgres://…`".to_owned());
+        }
+        if is_event_store && self.vault.is_none() {
+            found("vault", "secrets cannot be kept in an event store: say where, `postgres://…`".to_owned());
+        } else if !is_sql(self.vault_url()) {
+            found("vault", "expected `embedded:` or `postgres://…`".to_owned());
         }
         if !["local:", "nats://", "tls://"].iter().any(|known| self.bus.starts_with(known)) {
             found("bus", "expected `local:` or `nats://…`".to_owned());
@@ -127,6 +132,14 @@ mod tests {
         assert_eq!(keys(partial), ["roles"]);
         let server = Config { journal: "postgres://x".to_owned(), ..Config::default() };
         assert_eq!(keys(server), ["vault_key_file"]);
+        let key = Some("vault.key".into());
+        let store = Config { journal: "esdb://x".to_owned(), vault_key_file: key, ..Config::default() };
+        assert_eq!(keys(store.clone()), ["vault"]);
+        let discovered = "esdb+discover://x".to_owned();
+        let vault = Some("postgres://x".to_owned());
+        assert_eq!(keys(Config { journal: discovered, vault, ..store }), [""; 0]);
+        let misplaced = Config { read_model: "esdb://x".to_owned(), ..Config::default() };
+        assert_eq!(keys(misplaced), ["read_model"]);
         assert_eq!(keys(Config { bus: "amqp://x".to_owned(), ..Config::default() }), ["bus"]);
     }
 }

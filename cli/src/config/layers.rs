@@ -28,7 +28,7 @@ pub struct Flags {
     /// Directory of embedded stores [default: .dcm].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Journal: embedded: or postgres://… [default: embedded:].
+    /// Journal: embedded:, postgres://… or esdb://… [default: embedded:].
     #[arg(long, value_name = "URL")]
     pub journal: Option<String>,
     /// Bus: local: or nats://… [default: local:].

@@ -79,13 +79,14 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Directory of embedded stores and of everything that has no path of its own.
     pub data_dir: PathBuf,
-    /// Where events are kept: `embedded:` or `postgres://…`.
+    /// Where events are kept: `embedded:`, `postgres://…`, `esdb://…` or `esdb+discover://…`.
     pub journal: String,
     /// How messages travel: `local:` or `nats://…`.
     pub bus: String,
     /// Where read models are kept: `embedded:` or `postgres://…`.
     pub read_model: String,
-    /// Where secrets are kept: `embedded:` or `postgres://…`; beside the journal if not given.
+    /// Where secrets are kept: `embedded:` or `postgres://…`; beside the journal if not given, and required if that is
+    /// `esdb:`.
     pub vault: Option<String>,
     /// The vault's key file; made by itself only with an embedded vault.
     pub vault_key_file: Option<PathBuf>,

@@ -168,10 +168,9 @@ impl<A: Aggregate> Repository<A> {
         let expected = loaded.revision.map_or(Expected::NoStream, Expected::Revision);
         match self.journal.append(stream, expected, sealed.clone()).await {
             Ok(appended) => {
-                let first = appended.last.order.saturating_sub(sealed.len() as u64 - 1);
-                for (order, envelope) in (first..).zip(&sealed) {
-                    let position = Position { journal: appended.last.journal, order };
-                    loaded.fold(envelope, position)?;
+                // Only the last event's position is known, and only that is kept.
+                for envelope in &sealed {
+                    loaded.fold(envelope, appended.last)?;
                 }
                 Ok(Some(appended.last))
             }

@@ -5,7 +5,7 @@ use dcm_schemas::{Envelope, JournalId, Position, Recorded, StreamId};
 use tokio::sync::watch;
 
 use super::{
-    AppendError, Appended, Expected, Journal, ReadError,
+    AppendError, Appended, Expected, Journal, ReadError, Traits,
     batch::PendingAppend,
     group_commit::GroupCommit,
     sql::{Reader, unsigned},
@@ -31,6 +31,10 @@ impl<R: Reader> SqlJournal<R> {
 impl<R: Reader> Journal for SqlJournal<R> {
     fn id(&self) -> JournalId {
         self.id
+    }
+
+    fn traits(&self) -> Traits {
+        Traits { orders_are_dense: true, ids_are_unique: true, calls_keep_their_order: true }
     }
 
     async fn append(
@@ -68,6 +72,16 @@ impl<R: Reader> Journal for SqlJournal<R> {
             }
         }
         Ok(events)
+    }
+
+    async fn read_back(&self, until: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        let mut events = self.read_all(until.saturating_sub(limit as u64), limit).await?;
+        events.retain(|event| event.position.order <= until);
+        Ok(events)
+    }
+
+    async fn count_after(&self, after: u64, _: u64) -> Result<u64, ReadError> {
+        Ok(self.head().await?.saturating_sub(after))
     }
 
     async fn head(&self) -> Result<u64, ReadError> {

@@ -65,13 +65,31 @@ impl PendingAppend {
         self.events.iter().map(|event| event.id_text.as_str())
     }
 
+    /// Id, type and text of each event.
+    pub(super) fn rendered(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.events.iter().map(|event| (event.id_text.as_str(), event.r#type.as_str(), event.body.as_str()))
+    }
+
+    /// Whether its first event continues the hash chain after an event with the hash `previous`.
+    pub(super) fn continues(&self, previous: Option<&str>) -> bool {
+        let hash = chain_hash(previous, &self.first_canonical);
+        self.events.first().is_some_and(|event| event.hash == hash)
+    }
+
+    /// Hash of its last event.
+    pub(super) fn last_hash(&self) -> &str {
+        self.events.last().map_or("", |event| &event.hash)
+    }
+
     /// About how much the store must write.
     pub(super) fn bytes(&self) -> usize {
         self.events.iter().map(|event| event.body.len()).sum()
     }
 }
 
-const UNSEALED: AppendError = AppendError::Invalid("an event is not sealed onto the one before it");
+/// What an append is answered that does not continue its stream's hash chain.
+pub(super) const UNSEALED: AppendError =
+    AppendError::Invalid("an event is not sealed onto the one before it");
 
 impl PendingEvent {
     fn new(event: Envelope) -> Self {
@@ -170,8 +188,7 @@ impl<'a> Judge<'a> {
         if let Some(taken) = append.events.iter().find(|event| self.ids.contains_key(&event.id_text)) {
             return Err(AppendError::IdTaken { id: taken.id });
         }
-        let first_hash = chain_hash(hash, &append.first_canonical);
-        if append.events.first().is_none_or(|event| event.hash != first_hash) {
+        if !append.continues(hash) {
             return Err(UNSEALED);
         }
         self.write(append)

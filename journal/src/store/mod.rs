@@ -7,13 +7,16 @@ use uuid::Uuid;
 
 mod adapter;
 mod batch;
+mod esdb;
 mod group_commit;
 mod open;
 mod postgres;
+mod scratch;
 mod sql;
 mod sqlite;
 
 pub use open::{OpenError, open};
+pub use scratch::Scratch;
 
 /// The state of the stream that an append was decided on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +64,15 @@ pub enum AppendError {
         /// Revision of the stream's last event; `None` if it has none.
         actual: Option<u64>,
     },
-    /// The stream is as expected, but an event id is already used elsewhere in the journal.
+    /// The stream is as expected, but an event id is already used elsewhere in the journal. Only told by adapters that
+    /// [know all ids](Traits::ids_are_unique).
     #[error("event id {id} is already used")]
     IdTaken {
         /// The id.
         id: Uuid,
     },
-    /// The events do not follow one another, are not sealed, or do not continue the stream's hash chain: a defect of the
-    /// caller.
+    /// The events do not follow one another, are not sealed, do not continue the stream's hash chain, or are more than the
+    /// store takes at once: a defect of the caller.
     #[error("not an append to this stream: {0}")]
     Invalid(&'static str),
     /// The store does not answer in time. The events may or may not be written: the identical append, made again later,
@@ -96,12 +100,27 @@ pub enum ReadError {
     },
 }
 
-/// A journal: streams of events with optimistic concurrency, and the order of all events, dense from 1 in the order of
-/// commit. No event ever becomes visible behind a reader's position.
+/// What one adapter keeps beyond the contract of all, because its store happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Orders are dense from 1: an event's order is also its number, and a missing event leaves a gap that is seen.
+    pub orders_are_dense: bool,
+    /// An event id that is used anywhere in the journal is refused ([`AppendError::IdTaken`]). Elsewhere only the
+    /// repetition of an append is known by its ids; ids made as the envelope demands do not meet by chance.
+    pub ids_are_unique: bool,
+    /// Appends are carried out in the order in which they were called, also before the earlier ones are answered.
+    pub calls_keep_their_order: bool,
+}
+
+/// A journal: streams of events with optimistic concurrency, and the order of all events, which grows strictly from
+/// above 0 in the order of commit, though not always by 1. No event ever becomes visible behind a reader's position.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Which journal this is: fixed when it was created.
     fn id(&self) -> JournalId;
+
+    /// What it keeps beyond this contract.
+    fn traits(&self) -> Traits;
 
     /// Writes all `events` (sealed, revisions following `expected`) or none; the answer comes when they are on disk.
     ///
@@ -128,11 +147,26 @@ pub trait Journal: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError>;
 
-    /// At most `limit` events of all streams that stand after order `after` (0: from the start), without gaps.
+    /// At most `limit` events of all streams that stand after `after`, none left out; `after` is the order of an event of
+    /// this journal, or 0 for the start. Fewer than `limit` means that there were no more.
     ///
     /// # Errors
     /// See [`ReadError`]; bounded in time.
     async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError>;
+
+    /// The last `limit` events that stand at or before `until`, the earlier first; `until` is the order of an event of
+    /// this journal. With a limit of 1, the event at `until`.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; bounded in time.
+    async fn read_back(&self, until: u64, limit: usize) -> Result<Vec<Recorded>, ReadError>;
+
+    /// How many events stand after `after`, as in [`read_all`](Self::read_all). Where orders are not dense they must be
+    /// counted, and no more than `limit` are.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; bounded in time.
+    async fn count_after(&self, after: u64, limit: u64) -> Result<u64, ReadError>;
 
     /// Order of the last event; 0 if there is none.
     ///

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Journal,
     adapter::SqlJournal,
+    esdb,
     group_commit::GroupCommit,
     postgres,
     sql::{Connect, FORMAT, Reader, Session, in_time, unsigned},
@@ -18,8 +19,19 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Neither kind of URL.
-    #[error("not a journal URL; use `embedded:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+    #[error(
+        "not a journal URL; use `embedded:`, `postgres://USER:PASSWORD@HOST:PORT/DATABASE` or \
+         `esdb://USER:PASSWORD@HOST:PORT`"
+    )]
     Url,
+    /// An option of the URL is unknown, or has a value it cannot have.
+    #[error("the journal's URL: {option}: {problem}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The embedded file, or its directory, could not be made.
     #[error("cannot create {path}: {cause}; make its directory writable, or choose another --data-dir")]
     NotCreated {
@@ -51,7 +63,8 @@ pub enum OpenError {
 }
 
 /// Opens the journal at `url`: `embedded:` is a file in `data_dir` (created as needed, with its directory), `postgres://…`
-/// a database that exists. Tables are created as needed. Must be called in a tokio runtime, which then does the writing.
+/// a database that exists, `esdb://…` or `esdb+discover://…` an EventStoreDB / KurrentDB. Tables are created as needed. Must
+/// be called in a tokio runtime, which then does the writing.
 ///
 /// # Errors
 /// See [`OpenError`]; bounded in time.
@@ -59,6 +72,7 @@ pub async fn open(url: &str, data_dir: &Path) -> Result<Arc<dyn Journal>, OpenEr
     match url.split_once(':') {
         Some(("embedded", "")) => sqlite::open(data_dir).await,
         Some(("postgres" | "postgresql", _)) => postgres::open(url).await,
+        Some(("esdb" | "esdb+discover", _)) => esdb::open(url).await,
         _ => Err(OpenError::Url),
     }
 }

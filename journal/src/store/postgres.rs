@@ -7,7 +7,7 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions, PgConnection, Postgres,
+    AssertSqlSafe, ConnectOptions, PgConnection, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -51,14 +51,17 @@ impl Connect for Writer {
 
 /// Opens the journal at `url`, and creates its tables where there are none.
 pub(super) async fn open(url: &str) -> Result<Arc<dyn Journal>, OpenError> {
-    let options =
-        PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?.statement_cache_capacity(STATEMENTS);
+    open_in(url, None).await
+}
+
+/// As [`open`], with the tables in a schema of their own, which exists.
+pub(super) async fn open_in(url: &str, schema: Option<&str>) -> Result<Arc<dyn Journal>, OpenError> {
+    let mut options = options(url)?;
+    if let Some(schema) = schema {
+        options = options.options([("search_path", schema)]);
+    }
     let place = place(&options);
-    let unusable = |error: &sqlx::Error| OpenError::Unusable {
-        place: place.clone(),
-        reason: error.to_string(),
-        advice: advice(error, &options),
-    };
+    let unusable = |error: &sqlx::Error| unusable(error, &options);
     let writer = Writer(options.clone());
     let encoding: String = sql::in_time(async {
         let mut connection = writer.connect().await?;
@@ -81,6 +84,34 @@ pub(super) async fn open(url: &str) -> Result<Arc<dyn Journal>, OpenError> {
         })
         .connect_lazy_with(options.clone());
     assemble(&place, writer, reader, unusable).await
+}
+
+/// Creates a schema in the database at `url`.
+pub(super) async fn create_schema(url: &str, schema: &str) -> Result<(), OpenError> {
+    execute(url, format!("create schema {schema}")).await
+}
+
+/// Drops a schema with everything in it.
+pub(super) async fn drop_schema(url: &str, schema: &str) -> Result<(), OpenError> {
+    execute(url, format!("drop schema if exists {schema} cascade")).await
+}
+
+async fn execute(url: &str, statement: String) -> Result<(), OpenError> {
+    let options = options(url)?;
+    let done = sql::in_time(async {
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.map(drop)
+    });
+    done.await.map_err(|error| unusable(&error, &options))
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
+    Ok(options.statement_cache_capacity(STATEMENTS))
+}
+
+fn unusable(error: &sqlx::Error, options: &PgConnectOptions) -> OpenError {
+    OpenError::Unusable { place: place(options), reason: error.to_string(), advice: advice(error, options) }
 }
 
 /// The URL without its password.

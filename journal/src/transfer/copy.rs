@@ -1,13 +1,16 @@
 //! Bringing events into another journal, in their order, as the appends they were.
 
-use dcm_schemas::{Envelope, StreamId};
+use std::collections::VecDeque;
+
+use dcm_schemas::{Envelope, Recorded, StreamId};
 use futures::future::join_all;
+use uuid::Uuid;
 
 use super::PAGE;
 use crate::store::{AppendError, Expected, Journal, ReadError};
 
-/// Appends that are under way at once: they share the store's flushes. Fewer than its queue holds, so that none waits for a
-/// place in it and is overtaken.
+/// Appends that are under way at once, if the store keeps the order of calls: they share its flushes. Fewer than its queue
+/// holds, so that none waits for a place in it and is overtaken.
 const WINDOW: usize = 96;
 
 /// Why events did not come over.
@@ -33,17 +36,17 @@ pub enum CopyError {
         order: u64,
     },
     /// The events do not follow one another.
-    #[error("event {expected} is missing: {found} comes instead")]
+    #[error("what follows event {after} is missing: {found} comes instead")]
     Gap {
-        /// The order that should come.
-        expected: u64,
+        /// The order of the last event before the gap.
+        after: u64,
         /// The order that came.
         found: u64,
     },
     /// Somebody else writes into the journal they go to.
-    #[error("event {order} did not get its place: something else writes into the journal")]
+    #[error("another event stands at {order}: something else writes into the journal")]
     Displaced {
-        /// Order of the append's last event.
+        /// Order of the event that is not one of the copy.
         order: u64,
     },
 }
@@ -76,7 +79,7 @@ pub async fn copy(
         for event in page {
             filler.take(event.position.order, event.envelope, &event.body).await?;
         }
-        progress(after);
+        progress(filler.taken);
     }
     filler.finish().await
 }
@@ -84,11 +87,14 @@ pub async fn copy(
 /// Fills a journal with events that come in order.
 pub(super) struct Filler<'a> {
     to: &'a dyn Journal,
-    /// What was there when the filling began.
-    head: u64,
-    /// Bodies of what was there, from the next order on.
-    there: std::collections::VecDeque<String>,
-    next: u64,
+    /// What was there when the filling began, and is not compared yet; read page by page.
+    there: VecDeque<Recorded>,
+    /// Order of the last event in `to` that is read.
+    read: u64,
+    /// Whether `to` has nothing more than what is read.
+    at_end: bool,
+    /// Events that came.
+    taken: u64,
     append: Option<Append>,
     window: Vec<Append>,
     done: Copied,
@@ -104,19 +110,30 @@ struct Append {
 impl<'a> Filler<'a> {
     /// Fills `to`.
     pub(super) async fn new(to: &'a dyn Journal) -> Result<Self, CopyError> {
-        let head = to.head().await?;
-        let there = std::collections::VecDeque::new();
-        Ok(Self { to, head, there, next: 1, append: None, window: Vec::new(), done: Copied::default() })
+        let mut filler = Self {
+            to,
+            there: VecDeque::new(),
+            read: 0,
+            at_end: false,
+            taken: 0,
+            append: None,
+            window: Vec::new(),
+            done: Copied::default(),
+        };
+        filler.read_there().await?;
+        Ok(filler)
     }
 
-    /// Takes the next event: compares it with what is there, or brings it over with the others of its append.
+    /// Takes the next event, which stands at `order` where it comes from: compares it with what is there, or brings it over
+    /// with the others of its append.
     pub(super) async fn take(&mut self, order: u64, event: Envelope, body: &str) -> Result<(), CopyError> {
-        if order != self.next {
-            return Err(CopyError::Gap { expected: self.next, found: order });
-        }
-        self.next += 1;
-        if order <= self.head {
-            return self.compare(order, body).await;
+        self.taken += 1;
+        if let Some(there) = self.there.pop_front() {
+            if there.body != body {
+                return Err(CopyError::Different { order: there.position.order });
+            }
+            self.done.present += 1;
+            return self.read_there().await;
         }
         // The events of an append stand together; the first one carries the command.
         let continues = self.append.as_ref().is_some_and(|append| {
@@ -141,46 +158,57 @@ impl<'a> Filler<'a> {
         self.window.extend(self.append.take());
         self.flush().await?;
         // An event may have come to the journal that is filled which the other never had.
-        match self.head > self.next - 1 {
-            true => Err(CopyError::Different { order: self.next }),
-            false => Ok(self.done),
+        match self.there.front() {
+            Some(more) => Err(CopyError::Different { order: more.position.order }),
+            None => Ok(self.done),
         }
     }
 
-    async fn compare(&mut self, order: u64, body: &str) -> Result<(), CopyError> {
-        if self.there.is_empty() {
-            let page = self.to.read_all(order - 1, PAGE).await?;
-            self.there = page.into_iter().map(|event| event.body).collect();
-        }
-        match self.there.pop_front() {
-            Some(found) if found == body => {
-                self.done.present += 1;
-                Ok(())
-            }
-            _ => Err(CopyError::Different { order }),
-        }
-    }
-
-    /// Appends the window at once: calls that are made in an order are carried out in it.
-    async fn flush(&mut self) -> Result<(), CopyError> {
-        let to = self.to;
-        let appends = std::mem::take(&mut self.window).into_iter().map(|append| async move {
-            let Append { first, stream, events } = append;
-            let count = events.len() as u64;
-            let revision = events.first().map_or(0, |event| event.revision);
-            let expected = revision.checked_sub(1).map_or(Expected::NoStream, Expected::Revision);
-            let answer = to.append(&stream, expected, events).await;
-            let appended = answer.map_err(|cause| CopyError::Append { order: first, cause })?;
-            let last = first + count - 1;
-            match appended.last.order == last {
-                true => Ok(count),
-                false => Err(CopyError::Displaced { order: last }),
-            }
-        });
-        // Unconstrained: a budget that runs out would let later calls overtake earlier ones.
-        for outcome in tokio::task::unconstrained(join_all(appends)).await {
-            self.done.copied += outcome?;
+    /// Reads on in the journal that is filled, if all that was read is compared.
+    async fn read_there(&mut self) -> Result<(), CopyError> {
+        if self.there.is_empty() && !self.at_end {
+            self.there = self.to.read_all(self.read, PAGE).await?.into();
+            self.at_end = self.there.len() < PAGE;
+            self.read = self.there.back().map_or(self.read, |last| last.position.order);
         }
         Ok(())
+    }
+
+    /// Appends the window: at once where calls that are made in an order are carried out in it, else one by one. Then looks
+    /// whether everything stands where it should.
+    async fn flush(&mut self) -> Result<(), CopyError> {
+        let window = std::mem::take(&mut self.window);
+        let ids: Vec<Uuid> = window.iter().flat_map(|append| &append.events).map(|event| event.id).collect();
+        if self.to.traits().calls_keep_their_order {
+            let appends = window.into_iter().map(|append| append.make(self.to));
+            // Unconstrained: a budget that runs out would let later calls overtake earlier ones.
+            for outcome in tokio::task::unconstrained(join_all(appends)).await {
+                outcome?;
+            }
+        } else {
+            for append in window {
+                append.make(self.to).await?;
+            }
+        }
+        for part in ids.chunks(PAGE) {
+            let written = self.to.read_all(self.read, part.len()).await?;
+            let displaced = written.iter().zip(part).find(|(event, id)| event.envelope.id != **id);
+            if let Some((event, _)) = displaced {
+                return Err(CopyError::Displaced { order: event.position.order });
+            }
+            self.read = written.last().map_or(self.read, |last| last.position.order);
+            self.done.copied += written.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Append {
+    async fn make(self, to: &dyn Journal) -> Result<(), CopyError> {
+        let Self { first, stream, events } = self;
+        let revision = events.first().map_or(0, |event| event.revision);
+        let expected = revision.checked_sub(1).map_or(Expected::NoStream, Expected::Revision);
+        let answer = to.append(&stream, expected, events).await;
+        answer.map(drop).map_err(|cause| CopyError::Append { order: first, cause })
     }
 }

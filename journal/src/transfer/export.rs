@@ -53,13 +53,16 @@ pub async fn export(
     let (mut at, mut written) = (after, 0);
     loop {
         let page = journal.read_all(at, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        at = last.position.order;
+        if page.is_empty() {
+            break;
+        }
         written += page.len() as u64;
         for event in page {
             // The stored text as it is, so that its hash still holds.
-            let line = format!("{{\"order\":{},\"event\":{}}}\n", event.position.order, event.body);
+            let order = event.position.order;
+            let line = format!("{{\"order\":{order},\"after\":{at},\"event\":{}}}\n", event.body);
             out.write_all(line.as_bytes()).await?;
+            at = order;
         }
         progress(written);
     }

@@ -16,6 +16,8 @@ const REPORTED: u64 = 1000;
 struct Line {
     /// Where the event stood among all events.
     order: u64,
+    /// Where the one before it stood; orders that are dense need not say so.
+    after: Option<u64>,
     event: Envelope,
 }
 
@@ -67,18 +69,23 @@ pub async fn import(
         return Err(ImportError::Partial { after: head.after });
     }
     let mut filler = Filler::new(to).await?;
+    let mut last = 0;
     for number in 2.. {
         text.clear();
         if lines.read_line(&mut text).await? == 0 {
             break;
         }
         let at = |cause| ImportError::Line { line: number, cause };
-        let Line { order, event } = serde_json::from_str(&text).map_err(at)?;
+        let Line { order, after, event } = serde_json::from_str(&text).map_err(at)?;
+        if after.or(order.checked_sub(1)) != Some(last) {
+            return Err(CopyError::Gap { after: last, found: order }.into());
+        }
+        last = order;
         // A text that was touched does not have its hash any more, and is refused by the journal.
         let body = event.body();
         filler.take(order, event, &body).await?;
         if number % REPORTED == 0 {
-            progress(order);
+            progress(number - 1);
         }
     }
     Ok((head.journal, filler.finish().await?))

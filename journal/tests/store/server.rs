@@ -135,7 +135,7 @@ async fn an_unusable_database_says_what_to_do_and_no_password() {
         let text = format!("{error} {error:?}");
         assert!(text.contains(advice) && !text.contains("hunter2"), "{text}");
     }
-    for url in ["", "embedded", "embedded:x", "esdb://localhost", "postgres", "postgres://[:hunter2"] {
+    for url in ["", "embedded", "embedded:x", "kurrentdb://localhost", "postgres", "postgres://[:hunter2"] {
         let error = open(url, site.dir.path()).await.err().unwrap();
         assert!(matches!(error, OpenError::Url), "{url}: {error:?}");
     }

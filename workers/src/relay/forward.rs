@@ -53,12 +53,11 @@ impl Relay {
     /// Sends the hints of the last batch unless they were sent: whoever published it may have died before it did. They
     /// have the same ids, so that one that was sent is not doubled.
     pub(super) async fn repeat_hints(&self, place: &Place, keys: &mut Keys) -> Result<(), Trouble> {
-        let from = place.order.saturating_sub(BATCH as u64).max(place.refilled_to);
-        if from >= place.order {
+        if place.refilled_to >= place.order {
             return Ok(());
         }
-        let mut events = self.journal.read_all(from, BATCH).await?;
-        events.retain(|event| event.position.order <= place.order);
+        let mut events = self.journal.read_back(place.order, BATCH).await?;
+        events.retain(|event| event.position.order > place.refilled_to);
         let jobs = self.hinted_to(Stream::Jobs).await?.max(place.refilled_to);
         let notify = self.hinted_to(Stream::Notify).await?.max(place.refilled_to);
         self.hint(&events, Hinted { jobs, notify }, keys).await

@@ -39,6 +39,8 @@ const BATCH: usize = 256;
 const LOOK: Duration = Duration::from_millis(75);
 /// How often the bus is looked at when there is nothing to publish.
 const LOOK_AT_BUS: Duration = Duration::from_secs(2);
+/// Events that the lag is counted to, where they must be counted.
+const COUNTED: u64 = 1000;
 /// First pause after a failure that may pass; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -166,8 +168,9 @@ impl Relay {
 
     /// Counts the events that are in the journal and not on the bus, as far as that was known to be.
     async fn observe_lag(&self, reached: Option<Reached>) {
-        if let (Some(reached), Ok(head)) = (reached, self.journal.head().await) {
-            lag(head.saturating_sub(reached.order));
+        let Some(reached) = reached else { return };
+        if let Ok(behind) = self.journal.count_after(reached.order, COUNTED).await {
+            lag(behind);
         }
     }
 }

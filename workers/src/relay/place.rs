@@ -100,7 +100,7 @@ impl Relay {
         if order > head {
             return Err(RelayError::BusAhead { bus: order, head }.into());
         }
-        let there = self.journal.read_all(order.saturating_sub(1), 1).await?;
+        let there = self.journal.read_back(order, 1).await?;
         match there
             .first()
             .is_some_and(|event| event.envelope.id == last.id && event.position == last.position)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use dcm_journal::store::{AppendError, Appended, Expected, Journal, ReadError};
+use dcm_journal::store::{AppendError, Appended, Expected, Journal, ReadError, Traits};
 use dcm_schemas::{Envelope, JournalId, Recorded, StreamId};
 use tokio::sync::watch;
 
@@ -43,6 +43,10 @@ impl Journal for Faulty {
         self.inner.id()
     }
 
+    fn traits(&self) -> Traits {
+        self.inner.traits()
+    }
+
     async fn append(
         &self,
         stream: &StreamId,
@@ -69,6 +73,16 @@ impl Journal for Faulty {
     async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         self.readable()?;
         self.inner.read_all(after, limit).await
+    }
+
+    async fn read_back(&self, until: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.readable()?;
+        self.inner.read_back(until, limit).await
+    }
+
+    async fn count_after(&self, after: u64, limit: u64) -> Result<u64, ReadError> {
+        self.readable()?;
+        self.inner.count_after(after, limit).await
     }
 
     async fn head(&self) -> Result<u64, ReadError> {
