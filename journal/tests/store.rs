@@ -15,6 +15,8 @@ mod esdb;
 mod events;
 #[path = "store/proxy.rs"]
 mod proxy;
+#[path = "store/scratch.rs"]
+mod scratch;
 #[path = "store/server.rs"]
 mod server;
 #[path = "store/site.rs"]
