@@ -112,8 +112,8 @@ rules! {
     SystemPeersModify = "system_peers:modify" ADMIN,
     /// Histories and states of the past (an extension).
     HistoryGet = "history:get" READER,
-    /// The stream of events (an extension).
-    EventsGet = "events:get" READER,
+    /// The stream of events (an extension). It shows every aggregate, peer groups too, which only administrators may read.
+    EventsGet = "events:get" ADMIN,
     /// How far the read models are (an extension).
     ProjectionsGet = "projections:get" READER,
     /// Rebuilding read models (an extension).

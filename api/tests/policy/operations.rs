@@ -37,7 +37,7 @@ const GUARDS: &[(&str, &str, Guard)] = &[
     ("PATCH", "/subclouds/{}/reinstall", Admin),
     ("GET", "/subclouds/{}/history", Reader),
     ("GET", "/subclouds/{}/diff", Reader),
-    ("GET", "/events", Reader),
+    ("GET", "/events", Admin),
     ("POST", "/phased-subcloud-deploy", Admin),
     ("PATCH", "/phased-subcloud-deploy", Admin),
     ("PATCH", "/phased-subcloud-deploy/{}/install", Admin),
