@@ -1,7 +1,7 @@
 //! The policy of a running program: loaded when it starts, and again whenever its files change (access.md §7).
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, SystemTime};
 
 use super::check::{Answers, Credentials, Stop};
@@ -146,7 +146,14 @@ impl Policy {
     }
 
     fn look(&self) {
-        let looked = self.seen.lock().unwrap_or_else(PoisonError::into_inner).look_again(&self.sources);
+        let mut seen = match self.seen.try_lock() {
+            Ok(seen) => seen,
+            Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
+            // An earlier look hangs on its files: waiting for it would use up a thread per request.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let looked = seen.look_again(&self.sources);
+        drop(seen);
         match looked {
             Ok(None) => {}
             Ok(Some(rules)) => {
