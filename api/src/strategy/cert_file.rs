@@ -1,11 +1,12 @@
 //! The certificate of a root CA renewal: a file on the controller, copied to where the renewal finds it
 //! (fleet.md §8.4 step 8).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -73,12 +74,13 @@ fn copy(source: &Path, target: &Path) -> Result<(), NotCopied> {
 }
 
 fn read(source: &Path) -> Result<Zeroizing<Vec<u8>>, NotCopied> {
-    // Asked before it is opened: opening a pipe would wait for its writer.
-    let before = fs::metadata(source).map_err(|_| NotCopied::Unreadable)?;
-    if !before.is_file() {
+    // Opening a pipe would wait for its writer, and what was asked about before may be another file by then.
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let file = options.open(source).map_err(|_| NotCopied::Unreadable)?;
+    if !file.metadata().is_ok_and(|opened| opened.is_file()) {
         return Err(NotCopied::NotAFile);
     }
-    let file = File::open(source).map_err(|_| NotCopied::Unreadable)?;
     let mut content = Zeroizing::new(Vec::new());
     file.take(MOST_BYTES + 1).read_to_end(&mut content).map_err(|_| NotCopied::Unreadable)?;
     match u64::try_from(content.len()) {
