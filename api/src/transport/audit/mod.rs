@@ -149,7 +149,7 @@ impl Asked {
             host: self.host.as_deref(),
             agent: self.agent.as_deref(),
             user: name(names.and_then(|names| names.user.as_ref())).or_else(|| user_id.clone()),
-            tenant: name(names.and_then(|names| names.project.as_ref())).or_else(|| project_id.clone()),
+            tenant: name(names.and_then(|names| names.tenant.as_ref())).or_else(|| project_id.clone()),
             domain: name(names.and_then(|names| names.user_domain.as_ref())),
             user_id,
             project_id,

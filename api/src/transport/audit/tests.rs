@@ -110,6 +110,7 @@ fn identified(request: http::request::Builder) -> http::request::Builder {
         .header("x-identity-status", "Confirmed")
         .header("x-role", "admin,member,reader")
         .header("x-project-name", "admin")
+        .header("x-tenant", "admin")
         .header("x-user-id", "3d76d3c1")
         .header("x-user-name", "anna")
         .header("x-user-domain-name", "Default")

@@ -27,14 +27,20 @@ pub fn identify(headers: &HeaderMap) -> Result<Caller, ApiError> {
         return Err(if headers.contains_key("x-auth-token") { invalid() } else { required() });
     }
     let user_id = id(text("x-user-id")).ok_or_else(required)?;
+    // A proxy that adds its own header to the client's must not make the client's count.
+    let alone = |name: &'static str| headers.get_all(name).iter().nth(1).is_none();
+    if !["x-role", "x-roles", "x-project-name"].into_iter().all(alone) {
+        return Err(ApiError::forbidden());
+    }
     let roles = first(["x-role", "x-roles"]).ok_or_else(ApiError::forbidden)?;
     let actor =
         Actor { user_id, project_id: id(first(["x-tenant-id", "x-project-id"])), roles: split(&roles) };
     let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     let names = CallerNames {
-        user: owned(first(["x-user-name", "x-user"])),
+        user: owned(first(["x-user", "x-user-name"])),
         user_domain: owned(text("x-user-domain-name")),
         project: owned(text("x-project-name")),
+        tenant: owned(first(["x-tenant", "x-tenant-name"])),
     };
     Ok(Caller { actor, names })
 }
@@ -102,6 +108,7 @@ mod tests {
             user: Some("anna".to_owned()),
             user_domain: Some("Default".to_owned()),
             project: Some("admin".to_owned()),
+            tenant: None,
         };
         assert_eq!(caller, Caller { actor, names });
     }
@@ -118,6 +125,26 @@ mod tests {
         }
         let twice = [("X-Identity-Status", "Confirmed"), ("X-Identity-Status", "Confirmed")];
         assert_eq!(status(&[&twice, rest.as_slice()].concat()), 401);
+    }
+
+    #[test]
+    fn rights_that_come_twice_are_none() {
+        let confirmed = [("X-Identity-Status", "Confirmed"), ("X-User-Id", "u"), ("X-Role", "reader")];
+        assert_eq!(status(&confirmed), 200);
+        for twice in [("X-Role", "admin"), ("X-Project-Name", "admin")] {
+            let with = [confirmed.as_slice(), &[("X-Project-Name", "demo"), twice]].concat();
+            assert_eq!(status(&with), 403, "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn the_audit_log_has_the_old_names_of_user_and_project() {
+        let confirmed = [("X-Identity-Status", "Confirmed"), ("X-User-Id", "u"), ("X-Role", "reader")];
+        let old =
+            [("X-User", "anna"), ("X-User-Name", "other"), ("X-Tenant", "t"), ("X-Project-Name", "demo")];
+        let names = identify(&headers(&[confirmed.as_slice(), &old].concat())).unwrap().names;
+        assert_eq!((names.user.as_deref(), names.tenant.as_deref()), (Some("anna"), Some("t")));
+        assert_eq!(names.project.as_deref(), Some("demo"));
     }
 
     #[test]

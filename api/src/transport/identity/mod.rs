@@ -37,6 +37,8 @@ pub struct CallerNames {
     pub user_domain: Option<String>,
     /// Name of the project: what policy compares.
     pub project: Option<String>,
+    /// Name of the project as the audit log shows it, where it is told apart (access.md §10).
+    pub tenant: Option<String>,
 }
 
 /// How callers are identified; chosen by configuration.

@@ -15,6 +15,7 @@ pub fn anonymous() -> Caller {
         user: Some("anonymous".to_owned()),
         user_domain: None,
         project: Some("admin".to_owned()),
+        tenant: Some("admin".to_owned()),
     };
     Caller { actor, names }
 }

@@ -81,8 +81,12 @@ impl Document {
     pub fn identity(self) -> Identity {
         let Token { user, project, roles, expires_at, application_credential, .. } = self.token;
         let (project_id, project) = project.map(|project| (project.id, project.name)).unzip();
-        let names =
-            CallerNames { user: user.name, user_domain: user.domain.and_then(|domain| domain.name), project };
+        let names = CallerNames {
+            user: user.name,
+            user_domain: user.domain.and_then(|domain| domain.name),
+            tenant: project.clone(),
+            project,
+        };
         let roles = roles.into_iter().map(|role| role.name).collect();
         let rules = application_credential.and_then(|credential| credential.access_rules);
         Identity {
