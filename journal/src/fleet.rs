@@ -191,14 +191,20 @@ impl Fleet {
     /// Carries out a command on one subcloud. What it changes of group or subnet is told to the directory.
     ///
     /// # Errors
-    /// [`FleetError`]; then nothing was changed.
+    /// [`FleetError`]; then nothing was changed, or, if it is [`FleetError::Unavailable`], perhaps.
     pub async fn run<C>(&self, entity: Uuid, command: &C, meta: &Meta) -> Result<Done<Subcloud>, FleetError>
     where
         C: Command<Subcloud, Rejection = Rejection>,
     {
         let done = self.subclouds.run(&stream::<Subcloud>(entity), command, meta).await?;
         for event in &done.events {
-            self.follow(entity, event, meta).await?;
+            match self.follow(entity, event, meta).await {
+                // What the subcloud's stream says stands, and housekeeping makes the directory agree with it.
+                Err(FleetError::Directory(refused)) => {
+                    tracing::warn!(%entity, %refused, "the directory does not follow a subcloud");
+                }
+                followed => followed?,
+            }
         }
         Ok(done)
     }
@@ -215,7 +221,8 @@ impl Fleet {
             SubcloudEvent::DeployStatusChanged(changed)
                 if changed.to == DeployStatus::NetworkReconfigurationFailed =>
             {
-                self.release_subnet(entity, meta).await
+                self.release_subnet(entity, meta).await?;
+                self.release_group_move(entity, meta).await
             }
             _ => Ok(()),
         }

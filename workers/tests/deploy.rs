@@ -526,10 +526,14 @@ async fn runs_of_kinds_without_a_worker_end_while_deploy_workers_are_there() {
 
     site.run(entity, &UnmanageSubcloud::default()).await;
     let (command, subnet) = site.reconfiguration(entity).await;
-    let held = NetworkMove { subnet: subnet.clone(), group_id: None };
+    let held = NetworkMove { subnet: subnet.clone(), group_id: Some(7) };
     site.fleet.reconfigure_network(entity, held, &command, &meta()).await.unwrap();
-    let taken = async || site.fleet.directory().await.unwrap().overlapping(&subnet, None).is_some();
-    assert!(taken().await, "the new subnet is held while the run is there");
+    let taken = async || {
+        let directory = site.fleet.directory().await.unwrap();
+        let group = directory.entry(entity).unwrap().next_group;
+        directory.overlapping(&subnet, None).is_some() || group.is_some()
+    };
+    assert!(taken().await, "subnet and group are held while the run is there");
     let subcloud = site.ended(entity).await;
     assert_eq!(
         (subcloud.deploy, subcloud.error_description.as_str()),
@@ -537,7 +541,7 @@ async fn runs_of_kinds_without_a_worker_end_while_deploy_workers_are_there() {
     );
     let begun = Instant::now();
     while taken().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the new subnet is never released");
+        assert!(begun.elapsed() < Duration::from_secs(20), "subnet or group are never released");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     without_run_secrets(&site, entity, kept).await;

@@ -17,6 +17,15 @@ use crate::collection::{CollectionError, Lookup, is_stale};
 use crate::repository::{CommandError, Done, Meta, Unavailable};
 
 impl Fleet {
+    /// The subcloud stays in the group it is in.
+    pub(super) async fn release_group_move(&self, entity: Uuid, meta: &Meta) -> Result<(), FleetError> {
+        let directory = self.directory().await?;
+        match directory.entry(entity).and_then(|entry| entry.next_group) {
+            Some(group_id) => self.tell(&ReleaseGroupMove { entity, group_id }, "release-group", meta).await,
+            None => Ok(()),
+        }
+    }
+
     /// Carries out a command that may move the subcloud to the group `group_id`, which exists: a place is reserved there,
     /// the subcloud is changed, and only then the old group is left.
     ///
