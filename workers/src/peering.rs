@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dcm_domain::association::command::LoseAssociationSync;
-use dcm_domain::association::{self, PeerGroupAssociation};
+use dcm_domain::association::{self, PeerGroupAssociation, peer_group_reference};
 use dcm_domain::peer_group;
 use dcm_domain::peer_group::Migration;
 use dcm_domain::peer_group::command::FinishMigration;
@@ -193,9 +193,15 @@ impl PeeringKeeper {
     /// have joined meanwhile (fleet.md §3.6).
     async fn clear_memberships(&self) -> Result<(), NotEnded> {
         let subclouds = self.models.subclouds();
+        let collections = self.fleet.collections();
         for peer_group_id in subclouds.peer_group_ids().await? {
-            // The directory knows best: the read models of groups may be behind.
-            if self.fleet.collections().peer_groups.resolve(Lookup::Id(peer_group_id)).await?.is_some() {
+            // The directories know best: the read models of groups may be behind.
+            if collections.peer_groups.resolve(Lookup::Id(peer_group_id)).await?.is_some() {
+                continue;
+            }
+            // What was never deleted here is not gone: an old row may name a group that its installation had lost.
+            let associations = collections.associations.directory().await?;
+            if associations.closed_at(&peer_group_reference(peer_group_id)).is_none() {
                 continue;
             }
             for row in subclouds.in_peer_group(peer_group_id).await? {

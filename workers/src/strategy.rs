@@ -34,12 +34,21 @@ pub struct StrategyKeeper {
     claim_within: Duration,
     /// The time between two looks.
     every: Duration,
+    /// Whether a strategy that was taken over is left as it was.
+    leaves_imported: bool,
 }
 
 impl StrategyKeeper {
     /// A keeper that gives workers `claim_within` to take a strategy, and looks every second.
     pub fn new(fleet: Arc<Fleet>, vault: Arc<dyn Vault>, claim_within: Duration) -> Self {
-        Self { fleet, vault, claim_within, every: Duration::from_secs(1) }
+        Self { fleet, vault, claim_within, every: Duration::from_secs(1), leaves_imported: false }
+    }
+
+    /// Leaves a strategy that was taken over as it was: it is shown so until workers first start (decisions.md, "Import").
+    #[must_use]
+    pub const fn without_workers(mut self) -> Self {
+        self.leaves_imported = true;
+        self
     }
 
     /// The same with another time between two looks.
@@ -74,6 +83,9 @@ impl StrategyKeeper {
         let claim_within = i64::try_from(self.claim_within.as_micros()).unwrap_or(i64::MAX);
         let watch = Watch { since, now, claim_within };
         let (Some(due), Some(strategy)) = (next(&state, watch), &state.current) else { return Ok(false) };
+        if self.leaves_imported && strategy.taken_over {
+            return Ok(false);
+        }
         let (uuid, id, kind) = (strategy.uuid, strategy.id, strategy.kind);
         match due {
             Next::Remove(command) => {
@@ -222,6 +234,19 @@ mod tests {
         assert!(site.keeper.look(now(), now()).await.unwrap());
         assert_eq!(site.state().await, Some((StrategyState::Aborted, "aborted: ".to_owned())));
         assert!(!site.keeper.look(now(), after(3600)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_over_stays_until_workers_start() {
+        for state in [StrategyState::Applying, StrategyState::AbortRequested, StrategyState::Deleting] {
+            let mut site = site(state).await;
+            let before = site.state().await;
+            site.keeper = site.keeper.without_workers();
+            assert!(!site.keeper.look(now(), after(3600)).await.unwrap());
+            assert_eq!(site.state().await, before);
+            site.keeper.leaves_imported = false;
+            assert!(site.keeper.look(now(), after(3600)).await.unwrap());
+        }
     }
 
     #[tokio::test]

@@ -148,7 +148,10 @@ async fn run_timeouts(process: &Process) -> Result<(), Failure> {
     let timeouts = timeouts.map_err(|error| Failure::start("run timeouts", error))?;
     let peering = peering_keeper(process).without_workers();
     let stop = || process.stop.clone();
-    let ((), (), kept) = tokio::join!(timeouts.run(stop()), peering.run(stop()), strategy_keeper(process));
+    // A lease of its own: it must not keep a worker's from what it leaves alone itself.
+    let keeper = strategy_keeper(process).without_workers();
+    let strategy = only_one(process, "update-strategy-without-workers", |_, held| keeper.run(held));
+    let ((), (), kept) = tokio::join!(timeouts.run(stop()), peering.run(stop()), strategy);
     kept
 }
 
@@ -159,12 +162,11 @@ fn peering_keeper(process: &Process) -> PeeringKeeper {
     PeeringKeeper::new(fleet, models, peering::Times { claim_within, ..peering::Times::default() })
 }
 
-/// Sees to the update strategy, while this process holds the lease for it.
-async fn strategy_keeper(process: &Process) -> Result<(), Failure> {
+/// Sees to the update strategy.
+fn strategy_keeper(process: &Process) -> StrategyKeeper {
     let Stores { fleet, vault, .. } = process.stores.clone();
     let claim_within = Duration::from_secs(process.config.deploy.claim_within_secs);
-    let keeper = StrategyKeeper::new(fleet, vault, claim_within);
-    only_one(process, "update-strategy", |_, held| keeper.run(held)).await
+    StrategyKeeper::new(fleet, vault, claim_within)
 }
 
 async fn only_one<W, F>(process: &Process, name: &str, work: W) -> Result<(), Failure>
@@ -222,12 +224,13 @@ pub async fn worker(process: Process) -> Result<(), Failure> {
         journal: Arc::clone(&stores.journal),
     };
     let stop = || process.stop.clone();
+    let keeper = strategy_keeper(&process);
     let ((), (), (), (), kept) = tokio::join!(
         worker.run(stop()),
         housekeeping.run(stop()),
         recovery.run(stop()),
         peering_keeper(&process).run(stop()),
-        strategy_keeper(&process)
+        only_one(&process, "update-strategy", |_, held| keeper.run(held))
     );
     kept
 }

@@ -115,6 +115,7 @@ impl Strategy {
             steps: Vec::new(),
             worker: None,
             since: created.at,
+            taken_over: false,
             created_at: Some(created.at),
             updated_at: None,
         }
@@ -134,6 +135,7 @@ impl Strategy {
             steps: Vec::new(),
             worker: None,
             since: imported.at,
+            taken_over: true,
             created_at: imported.created_at,
             updated_at: imported.updated_at,
         }
@@ -142,6 +144,7 @@ impl Strategy {
     fn enter(&mut self, state: StrategyState, at: Timestamp) {
         self.state = state;
         self.since = at;
+        self.taken_over = false;
         self.updated_at = Some(at);
     }
 

@@ -57,6 +57,8 @@ pub struct Strategy {
     pub worker: Option<String>,
     /// Since when it is in its state, or was taken over in it.
     pub since: Timestamp,
+    /// Whether it is still as it was taken over from an existing installation.
+    pub taken_over: bool,
     /// When it was created; an old row may not say.
     pub created_at: Option<Timestamp>,
     /// When its row last changed.
