@@ -311,11 +311,12 @@ async fn an_import_that_was_killed_goes_on_where_it_stopped() {
         .args(arguments(&from, &target, &[]))
         .current_dir(dir.path())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
     let journal = dcm_journal::store::open(&target[1], dir.path()).await.unwrap();
-    eventually("some of it is written", Duration::from_secs(60), async || {
+    eventually("some of it is written", Duration::from_secs(180), async || {
+        assert_eq!(running.try_wait().unwrap(), None, "it ended before it was killed");
         let head = journal.head().await.unwrap();
         if head > 300 { Ok(()) } else { Err(head) }
     })
