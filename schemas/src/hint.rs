@@ -91,69 +91,43 @@ impl HintType {
     }
 }
 
+/// The hint for runs of a kind.
+const fn waits(kind: RunKind, meaning: &'static str) -> HintType {
+    HintType { family: Family::Job, kind: kind.as_str(), meaning, schema: json_schema::of::<DeployHint> }
+}
+
+const fn notice(kind: &'static str, meaning: &'static str, schema: fn() -> Value) -> HintType {
+    HintType { family: Family::Notify, kind, meaning, schema }
+}
+
 /// A deployment run was asked for.
-pub const DEPLOY: HintType = HintType {
-    family: Family::Job,
-    kind: "deploy",
-    meaning: "A deployment run waits for a worker.",
-    schema: json_schema::of::<DeployHint>,
-};
+pub const DEPLOY: HintType = waits(RunKind::Deploy, "A deployment run waits for a worker.");
 /// A subcloud is to be taken over from another controller.
-pub const REHOME: HintType = HintType {
-    family: Family::Job,
-    kind: "rehome",
-    meaning: "A run that takes a subcloud over waits for a worker.",
-    schema: json_schema::of::<DeployHint>,
-};
+pub const REHOME: HintType = waits(RunKind::Rehome, "A run that takes a subcloud over waits for a worker.");
 /// A release is to be brought onto a subcloud.
-pub const PRESTAGE: HintType = HintType {
-    family: Family::Job,
-    kind: "prestage",
-    meaning: "A prestage run waits for a worker.",
-    schema: json_schema::of::<DeployHint>,
-};
+pub const PRESTAGE: HintType = waits(RunKind::Prestage, "A prestage run waits for a worker.");
 /// A subcloud is to be restored.
-pub const RESTORE: HintType = HintType {
-    family: Family::Job,
-    kind: "restore",
-    meaning: "A restore run waits for a worker.",
-    schema: json_schema::of::<DeployHint>,
-};
+pub const RESTORE: HintType = waits(RunKind::Restore, "A restore run waits for a worker.");
 /// A subcloud is to be moved to another network.
-pub const NETWORK_RECONFIGURATION: HintType = HintType {
-    family: Family::Job,
-    kind: "network-reconfiguration",
-    meaning: "A network reconfiguration waits for a worker.",
-    schema: json_schema::of::<DeployHint>,
-};
+pub const NETWORK_RECONFIGURATION: HintType =
+    waits(RunKind::NetworkReconfiguration, "A network reconfiguration waits for a worker.");
 /// A subcloud is to be backed up.
-pub const BACKUP: HintType = HintType {
-    family: Family::Job,
-    kind: "backup",
-    meaning: "A backup run waits for a worker.",
-    schema: json_schema::of::<DeployHint>,
-};
+pub const BACKUP: HintType = waits(RunKind::Backup, "A backup run waits for a worker.");
 /// A subcloud came online.
-pub const SUBCLOUD_ONLINE: HintType = HintType {
-    family: Family::Notify,
-    kind: "subcloud-online",
-    meaning: "The availability of a subcloud changed to online.",
-    schema: json_schema::of::<SubcloudNotice>,
-};
+pub const SUBCLOUD_ONLINE: HintType = notice(
+    "subcloud-online",
+    "The availability of a subcloud changed to online.",
+    json_schema::of::<SubcloudNotice>,
+);
 /// A subcloud was taken under management.
-pub const SUBCLOUD_MANAGED: HintType = HintType {
-    family: Family::Notify,
-    kind: "subcloud-managed",
-    meaning: "A subcloud was taken under management.",
-    schema: json_schema::of::<SubcloudNotice>,
-};
+pub const SUBCLOUD_MANAGED: HintType =
+    notice("subcloud-managed", "A subcloud was taken under management.", json_schema::of::<SubcloudNotice>);
 /// A subcloud is reached over other addresses.
-pub const SYSINV_ENDPOINT_UPDATE: HintType = HintType {
-    family: Family::Notify,
-    kind: "subcloud-sysinv-endpoint-update",
-    meaning: "The management network of a subcloud was reconfigured.",
-    schema: json_schema::of::<EndpointNotice>,
-};
+pub const SYSINV_ENDPOINT_UPDATE: HintType = notice(
+    "subcloud-sysinv-endpoint-update",
+    "The management network of a subcloud was reconfigured.",
+    json_schema::of::<EndpointNotice>,
+);
 
 /// Every kind of hint.
 pub const ALL: &[HintType] = &[
