@@ -4,6 +4,7 @@
 
 mod compare;
 mod fleet;
+mod gate;
 mod in_process;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use dcm_tests::{Http, Postgres, Serve, Stores, WorkDir, dcm_binary, eventually, 
 use serde_json::{Value, json};
 
 use crate::fleet::{ENCODED, Fleet, PASSWORD};
+use crate::gate::Gate;
 
 /// How long workers may take to end what was under way.
 const RECOVERED: Duration = Duration::from_secs(180);
@@ -307,6 +309,9 @@ async fn an_import_that_was_killed_goes_on_where_it_stopped() {
     let from = source(&fleet).await;
     let stores = Stores::new().await;
     let (target, dir) = (split(&stores), WorkDir::new("import"));
+    // The journal's tables are there before the import, to hold it up at a certain event.
+    let journal = dcm_journal::store::open(&target[1], dir.path()).await.unwrap();
+    let mut gate = Gate::shut(&target[1]).await;
     let mut running = std::process::Command::new(dcm_binary())
         .args(arguments(&from, &target, &[]))
         .current_dir(dir.path())
@@ -314,16 +319,16 @@ async fn an_import_that_was_killed_goes_on_where_it_stopped() {
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
-    let journal = dcm_journal::store::open(&target[1], dir.path()).await.unwrap();
-    eventually("some of it is written", Duration::from_secs(180), async || {
+    eventually("the import is held up", Duration::from_secs(180), async || {
         assert_eq!(running.try_wait().unwrap(), None, "it ended before it was killed");
-        let head = journal.head().await.unwrap();
-        if head > 300 { Ok(()) } else { Err(head) }
+        if gate.holds_somebody_up().await { Ok(()) } else { Err(()) }
     })
     .await;
     running.kill().unwrap();
     running.wait().unwrap();
+    gate.open().await;
     let half = journal.head().await.unwrap();
+    assert!(half > 0, "it was killed before it wrote anything");
     println!("killed after {half} events");
     let serve = stores
         .arguments()
