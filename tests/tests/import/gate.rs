@@ -27,7 +27,8 @@ impl Gate {
 
     /// Whether an append waits.
     pub async fn holds_somebody_up(&mut self) -> bool {
-        let waiting = "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted";
+        let waiting =
+            "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted";
         let count: i64 = sqlx::query_scalar(waiting).bind(LOCK).fetch_one(&mut self.0).await.unwrap();
         count > 0
     }
