@@ -12,7 +12,7 @@ use super::{BusError, Message};
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Done.
     Ack,
     /// Again, after this time.
@@ -23,7 +23,7 @@ pub(super) enum Verdict {
 
 /// How a delivery tells its adapter what became of it.
 #[async_trait]
-pub(super) trait Settle: Send + Sync {
+pub trait Settle: Send + Sync {
     /// Passes the verdict on.
     async fn settle(&self, verdict: Verdict) -> Result<(), BusError>;
 }
@@ -42,7 +42,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(message: Message, sequence: u64, attempt: u64, settle: Box<dyn Settle>) -> Self {
+    /// The `attempt`th delivery of the message with `sequence`; its verdict goes to `settle`.
+    pub fn new(message: Message, sequence: u64, attempt: u64, settle: Box<dyn Settle>) -> Self {
         Self { replayed: message.is_replayed(), message, sequence, attempt, settle }
     }
 
@@ -82,7 +83,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// Takes deliveries up to the first error, which is the reason of the end.
-    pub(super) fn new(deliveries: BoxStream<'static, Result<Delivery, String>>) -> Self {
+    pub fn new(deliveries: BoxStream<'static, Result<Delivery, String>>) -> Self {
         Self { deliveries, end: None }
     }
 

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use delivery::{Delivery, Subscription};
+pub use delivery::{Delivery, Settle, Subscription, Verdict};
 pub use error::{BatchError, BusError, PublishError};
 pub use follow::consume_forever;
 pub use local::{LocalBus, LocalSettings};

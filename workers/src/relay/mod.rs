@@ -18,11 +18,12 @@ mod place;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dcm_journal::bus::{Bus, StreamSettings};
 use dcm_journal::store::Journal;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use error::RelayError;
