@@ -6,12 +6,14 @@ pub mod collections;
 pub mod conformance;
 pub mod fleet;
 pub mod lease;
+pub mod outage;
 mod peering;
 pub mod repository;
 pub mod singleton;
 mod sql;
 pub mod store;
 pub mod strategy;
+pub mod trace;
 pub mod transfer;
 pub mod vault;
 

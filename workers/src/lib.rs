@@ -4,10 +4,11 @@ pub mod certmon;
 pub mod demo;
 pub mod deploy;
 pub mod housekeeping;
-mod outage;
 pub mod peering;
 pub mod playbook;
 pub mod recovery;
 pub mod relay;
 pub mod singleton;
 pub mod strategy;
+
+pub(crate) use dcm_journal::outage;

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::{Bus, BusError, Consumer, Delivery, Start, Stream, Subscription};
+use crate::trace;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -41,7 +43,8 @@ pub async fn consume_forever<H, F>(
                 health.up();
                 while let Some(delivery) = next(&mut subscription, &stop).await {
                     place.handed(&delivery);
-                    handle(delivery).await;
+                    let span = health.consuming(&delivery);
+                    handle(delivery).instrument(span).await;
                 }
                 if stop.is_cancelled() {
                     return;
@@ -124,6 +127,36 @@ struct Health {
 }
 
 impl Health {
+    /// The spans of one delivery: the exported one belongs to no trace of the sender's, but is linked to it; that of the log
+    /// names the request and the trace that the message came from.
+    fn consuming(&self, delivery: &Delivery) -> Span {
+        let message = &delivery.message;
+        let cause = message.header("traceparent");
+        let consuming = tracing::info_span!(
+            target: trace::TARGET,
+            parent: None,
+            "consume",
+            otel.kind = "consumer",
+            otel.name = format_args!("{} consume", self.stream),
+            messaging.system = "dcm",
+            messaging.destination.name = self.stream,
+            messaging.consumer.group.name = self.name,
+            messaging.message.id = %message.id,
+            dcm.attempt = delivery.attempt,
+        );
+        if let Some(cause) = cause {
+            trace::link(&consuming, cause);
+        }
+        tracing::info_span!(
+            parent: &consuming,
+            "message",
+            consumer = self.name,
+            id = %message.id,
+            request_id = message.header("ce-requestid"),
+            trace_id = cause.and_then(trace::trace_of),
+        )
+    }
+
     fn new(place: &Place) -> Self {
         let name = place.consumer.durable.clone().unwrap_or_else(|| "ephemeral".to_owned());
         Self { stream: place.stream.name(), name, up_since: None, failures: 0, pause: FIRST_PAUSE }

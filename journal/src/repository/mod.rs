@@ -5,6 +5,7 @@
 //! state that has just been brought up to date.
 
 mod loaded;
+mod measure;
 mod meta;
 
 use std::{num::NonZeroUsize, sync::Arc};
@@ -13,6 +14,7 @@ use dcm_domain::aggregate::{Aggregate, Command, Facts};
 use dcm_domain::value::Timestamp;
 use dcm_schemas::{Envelope, Position, StreamId, registry::Unreadable};
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 use crate::store::{AppendError, Expected, Journal, ReadError};
 pub use loaded::Loaded;
@@ -118,6 +120,19 @@ impl<A: Aggregate> Repository<A> {
         command: &C,
         meta: &Meta,
     ) -> Result<Done<A>, CommandError<C::Rejection>> {
+        let measured = measure::Measured::begin::<A, C>();
+        let meta = measured.traced(meta);
+        let done = self.carry_out(stream, command, &meta).instrument(measured.span().clone()).await;
+        measured.end(&done);
+        done
+    }
+
+    async fn carry_out<C: Command<A>>(
+        &self,
+        stream: &StreamId,
+        command: &C,
+        meta: &Meta,
+    ) -> Result<Done<A>, CommandError<C::Rejection>> {
         let fingerprint = meta::fingerprint(command).map_err(Unavailable::from)?;
         let slot = self.slot(stream);
         let mut loaded = slot.lock().await;
@@ -166,7 +181,7 @@ impl<A: Aggregate> Repository<A> {
         sealed: Vec<Envelope>,
     ) -> Result<Option<Position>, Unavailable> {
         let expected = loaded.revision.map_or(Expected::NoStream, Expected::Revision);
-        match self.journal.append(stream, expected, sealed.clone()).await {
+        match measure::append(sealed.len(), self.journal.append(stream, expected, sealed.clone())).await {
             Ok(appended) => {
                 // Only the last event's position is known, and only that is kept.
                 for envelope in &sealed {
@@ -175,7 +190,7 @@ impl<A: Aggregate> Repository<A> {
                 Ok(Some(appended.last))
             }
             Err(AppendError::Conflict { .. }) => {
-                metrics::counter!("dcm_append_conflicts_total").increment(1);
+                metrics::counter!("dcm_command_retries_total", "aggregate" => A::KIND).increment(1);
                 Ok(None)
             }
             // The outcome is not known: what is cached may be behind, but never ahead.

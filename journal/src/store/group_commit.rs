@@ -13,6 +13,7 @@ use super::{
     batch::{self, PendingAppend, Written},
     sql::{Connect, PATIENCE, Session, timed_out},
 };
+use crate::outage::Outage;
 
 /// Appends that wait; more wait outside.
 const QUEUE: usize = 1024;
@@ -46,7 +47,8 @@ impl GroupCommit {
     ) -> Self {
         let (queue, tickets) = mpsc::channel(QUEUE);
         let (announce, head) = watch::channel(head);
-        let flusher = Flusher { journal, tickets, announce, connect: Arc::new(connect), session };
+        let outage = Outage::of("journal's writer");
+        let flusher = Flusher { journal, tickets, announce, connect: Arc::new(connect), session, outage };
         tokio::spawn(flusher.run());
         Self { queue, head }
     }
@@ -77,6 +79,8 @@ struct Flusher<C: Connect> {
     connect: Arc<C>,
     /// Kept between flushes; none after a failure.
     session: Option<C::Session>,
+    /// Each flush of an outage fails, and is repeated: it is told once.
+    outage: Outage,
 }
 
 impl<C: Connect> Flusher<C> {
@@ -125,7 +129,10 @@ impl<C: Connect> Flusher<C> {
                 }
             }
             Err(failure) => {
-                tracing::error!(appends = batch.len(), error = %failure.error(), "the journal cannot write");
+                if !matches!(failure, Failure::Passing(_)) {
+                    tracing::error!(appends = batch.len(), error = %failure.error(), "the journal cannot write");
+                }
+                metrics::counter!("dcm_journal_failures_total").increment(batch.len() as u64);
                 for ticket in batch {
                     answer(ticket, Err(failure.error()));
                 }
@@ -151,17 +158,22 @@ impl<C: Connect> Flusher<C> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match tokio::time::timeout(left, self.attempt(batch)).await {
-                Ok(Ok(answers)) => return Ok(answers),
+                Ok(Ok(answers)) => {
+                    self.outage.end();
+                    return Ok(answers);
+                }
                 Ok(Err(error)) => error,
                 Err(_) => timed_out(),
             };
             // A failed transaction may still hold its locks: only a closed connection surely gives them up.
             self.session = None;
             let failure = Failure::of(&error);
+            if matches!(failure, Failure::Passing(_)) {
+                self.outage.begin(&error);
+            }
             if !matches!(failure, Failure::Passing(_)) || Instant::now() + pause >= deadline {
                 return Err(failure);
             }
-            tracing::warn!(%error, "a write to the journal failed and is repeated");
             tokio::time::sleep(pause).await;
             pause *= 2;
         }

@@ -1,6 +1,7 @@
 //! The vault's tables, in one SQL text for SQLite and PostgreSQL.
 
 use std::path::Path;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use dcm_domain::value::{Secret, SecretRef, Timestamp};
@@ -116,7 +117,7 @@ impl SqlVault {
         let row = bounded(async {
             on_engine!(&self.db, pool => sqlx::query_as(READ).bind(&id).fetch_optional(pool).await)
         });
-        let row: Option<(String, String, String, Vec<u8>)> = row.await.map_err(VaultError::Unavailable)?;
+        let row: Option<(String, String, String, Vec<u8>)> = row.await.map_err(unavailable)?;
         Ok(row.map(|(owner, purpose, key_id, sealed)| Row { owner, purpose, key_id, sealed }))
     }
 
@@ -145,12 +146,13 @@ impl SqlVault {
 
     /// Runs `sql`, which removes by one text, and takes the removed out of the files too.
     async fn remove(&self, sql: &'static str, by: &str) -> Result<u64, VaultError> {
+        let _timed = Timed::of("remove");
         let removed = bounded(async {
             on_engine!(&self.db, pool => {
                 sqlx::query(sql).bind(by).execute(pool).await.map(|done| done.rows_affected())
             })
         });
-        let removed = removed.await.map_err(VaultError::Unavailable)?;
+        let removed = removed.await.map_err(unavailable)?;
         if removed > 0
             && let Err(error) = self.db.scrub().await
         {
@@ -171,7 +173,7 @@ impl SqlVault {
                     .await
             })
         });
-        let page: Vec<(String, String, String, Vec<u8>)> = page.await.map_err(VaultError::Unavailable)?;
+        let page: Vec<(String, String, String, Vec<u8>)> = page.await.map_err(unavailable)?;
         let last = page.last().map(|(id, ..)| id.clone());
         let mut sealed_again = 0;
         for (id, owner, key_id, sealed) in page {
@@ -190,7 +192,7 @@ impl SqlVault {
                         .map(|done| done.rows_affected())
                 })
             });
-            sealed_again += done.await.map_err(VaultError::Unavailable)?;
+            sealed_again += done.await.map_err(unavailable)?;
         }
         Ok((sealed_again, last))
     }
@@ -208,6 +210,7 @@ impl Vault for SqlVault {
         purpose: &str,
         secret: Secret,
     ) -> Result<SecretRef, VaultError> {
+        let _timed = Timed::of("put");
         let entry = SecretRef(id);
         let sealed = self.keys.seal(id, owner, secret.expose().as_bytes()).ok_or(VaultError::TooLarge)?;
         let created_at = Timestamp::from(chrono::Utc::now()).micros();
@@ -225,7 +228,7 @@ impl Vault for SqlVault {
                     .map(|done| done.rows_affected())
             })
         });
-        if added.await.map_err(VaultError::Unavailable)? == 1 {
+        if added.await.map_err(unavailable)? == 1 {
             return Ok(entry);
         }
         match self.row(id).await? {
@@ -237,6 +240,7 @@ impl Vault for SqlVault {
     }
 
     async fn put_all(&self, entries: Vec<NewEntry>) -> Result<(), VaultError> {
+        let _timed = Timed::of("put-all");
         let rows = entries.iter().map(|entry| self.sealed(entry)).collect::<Result<Vec<_>, _>>()?;
         let added = bounded(async {
             on_engine!(&self.db, pool => {
@@ -255,7 +259,7 @@ impl Vault for SqlVault {
                 tx.commit().await.map(|()| added)
             })
         });
-        let added = added.await.map_err(VaultError::Unavailable)?;
+        let added = added.await.map_err(unavailable)?;
         for (entry, _) in entries.into_iter().zip(added).filter(|(_, added)| !added) {
             // It is there already: what it holds decides.
             self.put_as(entry.id, entry.owner, entry.purpose, entry.secret).await?;
@@ -264,6 +268,7 @@ impl Vault for SqlVault {
     }
 
     async fn get(&self, entry: &SecretRef, owner: Uuid) -> Result<Secret, VaultError> {
+        let _timed = Timed::of("get");
         let row = self.row(entry.0).await?.filter(|row| row.owner == owner.to_string());
         let row = row.ok_or(VaultError::NotFound(*entry))?;
         let mut plain = self.unseal(*entry, owner, &row.key_id, &row.sealed)?;
@@ -284,7 +289,7 @@ impl Vault for SqlVault {
                 sqlx::query_as(LIST).bind(owner.to_string()).fetch_all(pool).await
             })
         });
-        let rows: Vec<(String, String, i64)> = rows.await.map_err(VaultError::Unavailable)?;
+        let rows: Vec<(String, String, i64)> = rows.await.map_err(unavailable)?;
         let info = |(id, purpose, created_at): (String, String, i64)| {
             let entry = SecretRef(uuid_of(&id)?);
             Ok(EntryInfo { entry, purpose, created_at: Timestamp::from_micros(created_at) })
@@ -309,7 +314,7 @@ impl Vault for SqlVault {
                     .await
             })
         });
-        let rows: Vec<(String, String)> = rows.await.map_err(VaultError::Unavailable)?;
+        let rows: Vec<(String, String)> = rows.await.map_err(unavailable)?;
         rows.iter().map(|(id, owner)| Ok((SecretRef(uuid_of(id)?), uuid_of(owner)?))).collect()
     }
 
@@ -337,7 +342,7 @@ impl Vault for SqlVault {
                 sqlx::query(SET_NAME).bind(user_id).bind(display_name).execute(pool).await.map(drop)
             })
         });
-        set.await.map_err(VaultError::Unavailable)
+        set.await.map_err(unavailable)
     }
 
     async fn name_of(&self, user_id: &str) -> Result<Option<String>, VaultError> {
@@ -346,11 +351,36 @@ impl Vault for SqlVault {
                 sqlx::query_scalar(READ_NAME).bind(user_id).fetch_optional(pool).await
             })
         });
-        name.await.map_err(VaultError::Unavailable)
+        name.await.map_err(unavailable)
     }
 
     async fn forget(&self, user_id: &str) -> Result<bool, VaultError> {
         Ok(self.remove(FORGET_NAME, user_id).await? > 0)
+    }
+}
+
+/// The store gave no answer; counted.
+fn unavailable(error: SqlError) -> VaultError {
+    metrics::counter!("dcm_vault_failures_total").increment(1);
+    VaultError::Unavailable(error)
+}
+
+/// Measures one operation until it is dropped.
+struct Timed {
+    operation: &'static str,
+    begun: Instant,
+}
+
+impl Timed {
+    fn of(operation: &'static str) -> Self {
+        Self { operation, begun: Instant::now() }
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        metrics::histogram!("dcm_vault_seconds", "operation" => self.operation).record(seconds);
     }
 }
 
