@@ -17,6 +17,7 @@ use dcm_journal::fleet::{Fleet, Reference};
 use dcm_journal::lease::{Lease, LeaseError, LeaseRecord, process_alive};
 use dcm_journal::repository::Unavailable;
 use dcm_journal::vault::{References, SweepError, VaultError, sweep};
+use dcm_projections::ReadModels;
 use dcm_schemas::cloudevents::Received;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -122,13 +123,13 @@ async fn is_anothers(shared: &Shared, entity: Uuid, name: &Name) -> Result<bool,
 }
 
 /// Sweeps at the start and from time to time until `stop`.
-pub(super) async fn sweep_forever(shared: Arc<Shared>, stop: CancellationToken) {
+pub(super) async fn sweep_forever(shared: Arc<Shared>, models: Arc<ReadModels>, stop: CancellationToken) {
     for round in 0_u32.. {
         if let Err(error) = sweep_runs(&shared).await {
             tracing::warn!(%error, "cannot sweep what ended runs left");
         }
         if round % SELDOM == 0
-            && let Err(error) = sweep_subclouds(&shared).await
+            && let Err(error) = sweep_subclouds(&shared, &models).await
         {
             tracing::warn!(%error, "cannot sweep what deleted subclouds left");
         }
@@ -149,7 +150,7 @@ async fn sweep_runs(shared: &Shared) -> Result<(), CleanupError> {
             Private::of(&shared.settings.dirs.runs, run_id).remove().await?;
         }
     }
-    let open = shared.models.subclouds().open_runs(MOST_RUNS).await?;
+    let open = shared.runs.open_runs(MOST_RUNS).await?;
     let open: HashSet<String> = open.iter().map(|run| lease_name(run.run_id)).collect();
     for record in shared.leases.list(RUN_LEASES).await? {
         let forgotten = record.expired_for().is_some_and(|expired| expired >= shared.settings.grace);
@@ -188,7 +189,7 @@ async fn directories(shared: &Shared) -> io::Result<Vec<Uuid>> {
 }
 
 /// Removes secrets of deleted subclouds, secrets nobody refers to, and kept files of deleted subclouds.
-async fn sweep_subclouds(shared: &Shared) -> Result<(), CleanupError> {
+async fn sweep_subclouds(shared: &Shared, models: &Arc<ReadModels>) -> Result<(), CleanupError> {
     let now = chrono::Utc::now().timestamp_micros();
     let mut owners = HashSet::new();
     let mut after = None;
@@ -206,10 +207,10 @@ async fn sweep_subclouds(shared: &Shared) -> Result<(), CleanupError> {
     }
     let before = Timestamp::from_micros(now.saturating_sub(ORPHANED_AFTER));
     sweep(shared.vault.as_ref(), &Referred(&shared.fleet), before).await?;
-    sweep_files(shared).await
+    sweep_files(shared, models).await
 }
 
-async fn sweep_files(shared: &Shared) -> Result<(), CleanupError> {
+async fn sweep_files(shared: &Shared, models: &Arc<ReadModels>) -> Result<(), CleanupError> {
     let mut entries = match tokio::fs::read_dir(&shared.settings.dirs.ansible).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -218,7 +219,7 @@ async fn sweep_files(shared: &Shared) -> Result<(), CleanupError> {
         let file = entry.file_name();
         let Some(name) = file.to_str().and_then(|file| file.strip_suffix(INVENTORY)) else { continue };
         let Ok(name) = Name::parse(name) else { continue };
-        if let Some(deleted) = shared.models.subclouds().deleted_by_name(name.as_ref()).await? {
+        if let Some(deleted) = models.subclouds().deleted_by_name(name.as_ref()).await? {
             forget(shared, deleted.uuid, &name).await?;
         }
     }

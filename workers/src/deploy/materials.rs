@@ -11,7 +11,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::kept::secrets_of;
-use crate::playbook::Redactor;
+use crate::playbook::{Redactor, RunError};
 
 /// How long a vault that is away is waited for, and how often it is asked.
 const VAULT_PATIENCE: Duration = Duration::from_secs(60);
@@ -32,6 +32,8 @@ pub(super) enum Unprepared {
     NoPlaybook(String),
     #[error("{what} cannot be written: {cause}")]
     Unwritable { what: &'static str, cause: std::io::Error },
+    #[error(transparent)]
+    Supervisor(RunError),
 }
 
 impl Unprepared {

@@ -10,14 +10,17 @@
 //! Secrets leave the vault only into a run's private directory (0700), which is removed before the phase's result is
 //! reported; what is kept in the ansible directory is without them.
 
+mod ansible;
 mod cleanup;
 mod command_line;
 mod contents;
+mod crew;
 mod files;
 mod kept;
 mod materials;
 mod ownership;
 mod phase;
+mod ports;
 mod reporter;
 mod settings;
 mod timeouts;
@@ -25,7 +28,7 @@ mod work;
 mod worker;
 mod yaml;
 
+use crew::Shared;
 pub use settings::{ControllerFacts, Dirs, Settings, Timeouts};
 pub use timeouts::RunTimeouts;
-use worker::Shared;
 pub use worker::{Context, DeployWorker};

@@ -17,7 +17,7 @@ const ROLE: &str = "deploy-worker";
 /// The report was refused: somebody else has ended the run, or it is not at that point.
 #[derive(Debug, thiserror::Error)]
 #[error("the report was refused: {0}")]
-pub(super) struct Refused(#[source] pub FleetError);
+pub(crate) struct Refused(#[source] pub(super) FleetError);
 
 impl Refused {
     /// Whether the run is not at the point that was reported on.

@@ -10,7 +10,7 @@ use dcm_domain::subcloud::command::{LoseBackupRun, LoseRun, LostBecause};
 use dcm_domain::subcloud::{Rejection, RunKind, Subcloud};
 use dcm_domain::value::SecretRef;
 use dcm_journal::fleet::{Fleet, FleetError};
-use dcm_journal::lease::{Holder, HolderError, LeaseError, LeaseRecord, Leases, process_alive};
+use dcm_journal::lease::{Holder, HolderError, LeaseError, LeaseRecord, Leases};
 use dcm_journal::repository::Done;
 use dcm_journal::vault::Vault;
 use dcm_projections::{BackupRunRow, ReadModels, RunRow};
@@ -18,11 +18,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Shared;
 use super::ownership::{Details, lease_name};
+use super::ports::{Kernel, OpenRuns, Processes, Rows};
 use super::reporter::meta;
 use super::settings::Timeouts;
 use crate::outage::Outage;
-use crate::playbook::group_alive;
 
 /// Runs looked at in one round.
 const MOST: u32 = 1000;
@@ -36,10 +37,11 @@ pub(super) fn presence(kind: RunKind) -> String {
 pub struct RunTimeouts {
     fleet: Arc<Fleet>,
     leases: Leases,
-    models: Arc<ReadModels>,
+    open: Arc<dyn OpenRuns>,
     vault: Option<Arc<dyn Vault>>,
     times: Timeouts,
     here: Holder,
+    processes: Arc<dyn Processes>,
     /// Open runs, and since when this process has known them.
     seen: HashMap<Uuid, Instant>,
 }
@@ -67,7 +69,31 @@ impl RunTimeouts {
         times: Timeouts,
     ) -> Result<Self, HolderError> {
         let here = Holder::this_process("run-timeouts")?;
-        Ok(Self { fleet, leases, models, vault, times, here, seen: HashMap::new() })
+        let open = Arc::new(Rows(models));
+        Ok(Self {
+            fleet,
+            leases,
+            open,
+            vault,
+            times,
+            here,
+            processes: Arc::new(Kernel),
+            seen: HashMap::new(),
+        })
+    }
+
+    /// The rules as a worker applies them, on the host that it is on.
+    pub(super) fn of(shared: &Shared) -> Self {
+        Self {
+            fleet: Arc::clone(&shared.fleet),
+            leases: shared.leases.clone(),
+            open: Arc::clone(&shared.runs),
+            vault: Some(Arc::clone(&shared.vault)),
+            times: shared.settings.timeouts(),
+            here: shared.holder.clone(),
+            processes: Arc::clone(&shared.processes),
+            seen: HashMap::new(),
+        }
     }
 
     /// Looks at the open runs until `stop`.
@@ -86,8 +112,8 @@ impl RunTimeouts {
     }
 
     async fn look(&mut self) -> Result<(), Blind> {
-        let runs = self.models.subclouds().open_runs(MOST).await?;
-        let backups = self.models.subclouds().open_backup_runs(MOST).await?;
+        let runs = self.open.open_runs(MOST).await?;
+        let backups = self.open.open_backup_runs(MOST).await?;
         let open = || runs.iter().map(|run| run.run_id).chain(backups.iter().map(|run| run.run_id));
         let now = Instant::now();
         let known: HashSet<Uuid> = open().collect();
@@ -142,11 +168,11 @@ impl RunTimeouts {
             // Its supervisor has ended the playbook in that time, if the host lives at all.
             return record.expired_for().is_some_and(|expired| expired >= self.times.grace);
         }
-        let dead = !process_alive(holder.pid, holder.start_time);
+        let dead = !self.processes.lives(holder);
         // A worker that lives is only late while the host is busy, and is given as long again to come back.
         let silent = record.expired_for().is_some_and(|expired| expired >= self.times.lease_ttl);
         let details: Details = serde_json::from_value(record.details.clone()).unwrap_or_default();
-        (dead || silent) && details.process.is_none_or(|process| !group_alive(&process))
+        (dead || silent) && details.process.is_none_or(|process| !self.processes.group_lives(&process))
     }
 
     async fn end(&self, run: &RunRow, because: LostBecause) -> Result<(), Blind> {

@@ -13,11 +13,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Shared;
-use super::files::Private;
 use super::ownership::Ownership;
 use super::phase::PhaseWork;
 use super::reporter::{Refused, Reporter};
-use crate::playbook::{ProcessIdentity, group_alive};
+use crate::playbook::ProcessIdentity;
 
 /// Longer than the supervisor needs to end everything once its worker is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
@@ -26,11 +25,11 @@ const LOOK: Duration = Duration::from_millis(100);
 const DELETIONS: u32 = 5;
 
 /// A run of this worker.
-pub(super) struct Work {
-    pub shared: Arc<Shared>,
-    pub entity: Uuid,
-    pub run_id: Uuid,
-    pub reporter: Reporter,
+pub(crate) struct Work {
+    pub(super) shared: Arc<Shared>,
+    pub(super) entity: Uuid,
+    pub(super) run_id: Uuid,
+    pub(super) reporter: Reporter,
     ownership: Ownership,
     /// What runs, or ran last.
     process: Mutex<Option<ProcessIdentity>>,
@@ -147,19 +146,16 @@ impl Work {
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(process) = process {
             let patience = Instant::now() + GONE_WITHIN;
-            while group_alive(&process) && Instant::now() < patience {
+            while self.shared.processes.group_lives(&process) && Instant::now() < patience {
                 tokio::time::sleep(LOOK).await;
             }
         }
-        self.remove_private().await;
+        self.clear().await;
     }
 
-    /// Removes the run's directory; what cannot be removed is left to the sweep.
-    pub(super) async fn remove_private(&self) {
-        let private = Private::of(&self.shared.settings.dirs.runs, self.run_id);
-        if let Err(error) = private.remove().await {
-            tracing::warn!(run_id = %self.run_id, %error, "the run's directory cannot be removed now");
-        }
+    /// Removes what was laid out for the run's playbooks.
+    pub(super) async fn clear(&self) {
+        self.shared.hands.clear(self.run_id).await;
     }
 
     /// Ends a run that this worker cannot finish, once its playbook is gone; within the time of the lease.
