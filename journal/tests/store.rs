@@ -7,8 +7,6 @@ mod cluster;
 mod contract;
 #[path = "store/crash.rs"]
 mod crash;
-#[path = "store/double/mod.rs"]
-mod double;
 #[path = "store/esdb.rs"]
 mod esdb;
 #[path = "store/events.rs"]

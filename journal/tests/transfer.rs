@@ -3,9 +3,6 @@
 
 #[path = "store/cluster.rs"]
 mod cluster;
-#[path = "store/double/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "shared with the store's own tests")]
-mod double;
 #[path = "store/events.rs"]
 mod events;
 #[path = "store/site.rs"]

@@ -8,7 +8,7 @@ use dcm_tests::repository;
 use serde_json::Value;
 
 /// Crate, and the crates of the workspace it may depend on (architecture.md, the table of folders).
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("dcm-domain", &[]),
     ("dcm-schemas", &["dcm-domain"]),
     ("dcm-journal", &["dcm-domain", "dcm-schemas"]),
@@ -18,8 +18,18 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
     ("dcm", &["dcm-domain", "dcm-schemas", "dcm-journal", "dcm-projections", "dcm-workers", "dcm-api"]),
     (
         "dcm-tests",
-        &["dcm-domain", "dcm-schemas", "dcm-journal", "dcm-projections", "dcm-workers", "dcm-api", "dcm"],
+        &[
+            "dcm-domain",
+            "dcm-schemas",
+            "dcm-journal",
+            "dcm-projections",
+            "dcm-workers",
+            "dcm-api",
+            "dcm",
+            "dcm-esdb-double",
+        ],
     ),
+    ("dcm-esdb-double", &[]),
 ];
 
 /// Crates that do I/O, read clocks by themselves or draw random numbers: none of them in the domain.

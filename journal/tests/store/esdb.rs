@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dcm_esdb_double::{Fault, Node};
 use dcm_journal::conformance::{CASES, Effort, Outcome, measure};
 use dcm_journal::store::{AppendError, Journal, OpenError, ReadError, Scratch, open};
 use dcm_schemas::Envelope;
 use tempfile::TempDir;
 use tonic::transport::Identity;
 
-use crate::double::{Fault, Node};
 use crate::events::{check_whole, following, new_stream, read_everything, with_data};
 
 /// No event store has anything there.
@@ -259,7 +259,7 @@ async fn what_the_store_does_not_take_or_give_is_said() {
     let read = journal.read_stream(&stream, 0, 1).await;
     assert!(matches!(&read, Err(ReadError::Unavailable(why)) if why.contains("22.10")), "{read:?}");
 
-    node.store.delete(stream.as_str());
+    node.store.tombstone(stream.as_str());
     let (expected, events) = following(&stream, events.last(), 1);
     let answer = journal.append(&stream, expected, events).await;
     assert!(matches!(answer, Err(AppendError::Corrupt(_))), "{answer:?}");
@@ -324,6 +324,7 @@ async fn trying_a_store_out_leaves_no_trace_in_its_journal() {
     assert_eq!(journal.read_all(0, 10).await.unwrap().len(), 2);
     assert_eq!(journal.head().await, Ok(written.last.order));
     Arc::into_inner(scratch).unwrap().remove().await.unwrap();
+    node.store.scavenge();
     let left = node.store.all().into_iter().filter(|entry| entry.stream.starts_with("dcmscratch"));
     assert_eq!(left.count(), 0);
 }

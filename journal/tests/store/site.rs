@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dcm_esdb_double::Node;
 use dcm_journal::conformance::Place;
 use dcm_journal::store::{Journal, OpenError, open};
 use sqlx::{
@@ -13,7 +14,6 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::cluster::Cluster;
-use crate::double::Node;
 
 /// A journal's place, gone with this value.
 pub struct Site {

@@ -169,8 +169,9 @@ impl Calls {
                     match part.content {
                         Some(read_resp::Content::Event(event)) => events.extend(event.event),
                         Some(read_resp::Content::StreamNotFound(_)) => return Ok(Vec::new()),
-                        // Such as where the stream ends: newer servers tell.
-                        None => {}
+                        // Such as where the stream ends, or how far a filter has looked: nothing to keep. What comes next
+                        // is asked for from the last event on.
+                        _ => {}
                     }
                 }
                 Ok(events)

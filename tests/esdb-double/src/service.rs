@@ -11,7 +11,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::faults::{Fault, Faults};
-use super::log::{Entry, Log, New, Stored};
+use super::log::{Entry, Log, New, Part, Stored, Way};
 use super::protocol::gossip::{
     ClusterInfo, EndPoint, MemberInfo, gossip_server::Gossip, member_info::VNodeState,
 };
@@ -26,7 +26,7 @@ use super::protocol::streams::read_resp::{self, ReadEvent, StreamNotFound, read_
 use super::protocol::streams::{
     AppendReq, AppendResp, DeleteReq, DeleteResp, ReadReq, ReadResp, streams_server::Streams,
 };
-use super::protocol::{Empty, StreamIdentifier, Uuid, uuid};
+use super::protocol::{AllStreamPosition, Empty, StreamIdentifier, Uuid, uuid};
 
 /// The default of `MaxAppendSize`.
 const MAX_APPEND: usize = 1 << 20;
@@ -69,6 +69,7 @@ impl Service {
         if self.faults.is_stalled() {
             std::future::pending::<()>().await;
         }
+        tokio::time::sleep(self.faults.slowness()).await;
         if let Some(wanted) = self.faults.wanted() {
             let wanted = format!("Basic {}", STANDARD.encode(wanted));
             if metadata.get("authorization").is_none_or(|given| given.as_bytes() != wanted.as_bytes()) {
@@ -100,56 +101,69 @@ impl Service {
     fn answer(&self, options: Options) -> Result<Vec<ReadResp>, Status> {
         let CountOption::Count(count) = options.count_option.unwrap();
         assert!(options.uuid_option.is_some() && count > 0, "the server refuses this");
-        let backwards = options.read_direction == i32::from(ReadDirection::Backwards);
-        let (found, of_stream) = match options.stream_option.clone().unwrap() {
-            StreamOption::Stream(stream) => {
-                let name = name_of(stream.stream_identifier);
-                if self.log.is_deleted(&name) {
-                    return Err(deleted(&name));
-                }
-                let Some(mut entries) = self.log.stream(&name) else {
-                    let missing = StreamNotFound { stream_identifier: identifier(&name) };
-                    let content = Some(read_resp::Content::StreamNotFound(missing));
-                    return Ok(vec![ReadResp { content }]);
-                };
-                match (stream.revision_option.unwrap(), backwards) {
-                    (RevisionOption::Revision(from), false) => entries.retain(|e| e.revision >= from),
-                    (RevisionOption::Revision(from), true) => entries.retain(|e| e.revision <= from),
-                    (RevisionOption::Start(_), false) | (RevisionOption::End(_), true) => {}
-                    _ => return Err(Status::invalid_argument("nothing is read from there")),
-                }
-                (entries, true)
-            }
-            StreamOption::All(all) => {
-                let mut entries = self.log.all();
-                match (all.all_option.unwrap(), backwards) {
-                    (AllOption::Position(from), _) => {
-                        let from = from.commit_position;
-                        if !entries.iter().any(|entry| entry.position == from) {
-                            return Err(Status::unknown("Unexpected ReadAllResult: Error"));
-                        }
-                        // The event of the position belongs to what comes after it.
-                        entries.retain(|entry| (entry.position < from) == backwards);
-                    }
-                    (AllOption::Start(_), false) | (AllOption::End(_), true) => {}
-                    _ => return Err(Status::invalid_argument("nothing is read from there")),
-                }
-                (entries, false)
-            }
-        };
-        let mut found = found;
-        if let FilterOption::Filter(filter) = options.filter_option.unwrap() {
-            assert!(filter.window.is_some(), "the server refuses a filter without a window");
-            let Some(Filter::StreamIdentifier(expression)) = filter.filter else { panic!("no filter") };
-            found.retain(|entry| expression.prefix.iter().any(|prefix| entry.stream.starts_with(prefix)));
-        }
-        if backwards {
-            found.reverse();
-        }
-        let hidden = of_stream && self.faults.hides_stream_positions();
         let cut = self.faults.next_cut().unwrap_or(usize::MAX);
         let count = usize::try_from(count).unwrap().min(cut);
-        Ok(found.into_iter().take(count).map(|entry| event(entry, hidden)).collect())
+        let backwards = options.read_direction == i32::from(ReadDirection::Backwards);
+        let nothing = || Status::invalid_argument("nothing is read from there");
+        match options.stream_option.unwrap() {
+            StreamOption::Stream(stream) => {
+                let way = match (stream.revision_option.unwrap(), backwards) {
+                    (RevisionOption::Revision(from), false) => Way::On(from),
+                    (RevisionOption::Revision(from), true) => Way::Back(Some(from)),
+                    (RevisionOption::Start(_), false) => Way::On(0),
+                    (RevisionOption::End(_), true) => Way::Back(None),
+                    _ => return Err(nothing()),
+                };
+                self.part_of(&name_of(stream.stream_identifier), way, count)
+            }
+            StreamOption::All(all) => {
+                let way = match (all.all_option.unwrap(), backwards) {
+                    (AllOption::Position(from), false) => Way::On(from.commit_position),
+                    (AllOption::Position(from), true) => Way::Back(Some(from.commit_position)),
+                    (AllOption::Start(_), false) => Way::On(0),
+                    (AllOption::End(_), true) => Way::Back(None),
+                    _ => return Err(nothing()),
+                };
+                let prefixes = match options.filter_option.unwrap() {
+                    FilterOption::NoFilter(_) => vec![String::new()],
+                    FilterOption::Filter(filter) => {
+                        assert!(filter.window.is_some(), "the server refuses a filter without a window");
+                        let Some(Filter::StreamIdentifier(expression)) = filter.filter else {
+                            panic!("no filter")
+                        };
+                        expression.prefix
+                    }
+                };
+                let found = self.log.read_all(way, &prefixes, count);
+                let found = found.ok_or_else(|| Status::unknown("Unexpected ReadAllResult: Error"))?;
+                let mut parts: Vec<_> = found.into_iter().map(|entry| event(entry, false)).collect();
+                // What servers say besides; the first as if the filter had passed over much.
+                let place = AllStreamPosition { commit_position: 1, prepare_position: 1 };
+                let checkpoint = read_resp::Checkpoint { commit_position: 1, prepare_position: 1 };
+                parts.insert(0, part(read_resp::Content::Checkpoint(checkpoint)));
+                parts.push(part(read_resp::Content::FellBehind(read_resp::FellBehind {})));
+                parts.push(part(read_resp::Content::LastAllStreamPosition(place)));
+                parts.push(part(read_resp::Content::CaughtUp(read_resp::CaughtUp {})));
+                Ok(parts)
+            }
+        }
+    }
+
+    fn part_of(&self, name: &str, way: Way, count: usize) -> Result<Vec<ReadResp>, Status> {
+        match self.log.read(name, way, count) {
+            Part::Events(found) => {
+                let hidden = self.faults.hides_stream_positions();
+                let last = found.last().map(|entry| entry.revision);
+                let mut parts: Vec<_> = found.into_iter().map(|entry| event(entry, hidden)).collect();
+                parts.extend(last.map(|last| part(read_resp::Content::LastStreamPosition(last))));
+                Ok(parts)
+            }
+            Part::Missing => {
+                let missing = StreamNotFound { stream_identifier: identifier(name) };
+                Ok(vec![part(read_resp::Content::StreamNotFound(missing))])
+            }
+            Part::Deleted => Err(deleted(name)),
+        }
     }
 }
 
@@ -265,7 +279,11 @@ fn event(entry: Entry, hidden: bool) -> ReadResp {
         custom_metadata: bytes::Bytes::new(),
         data: entry.data,
     };
-    ReadResp { content: Some(read_resp::Content::Event(ReadEvent { event: Some(recorded) })) }
+    part(read_resp::Content::Event(ReadEvent { event: Some(recorded) }))
+}
+
+fn part(content: read_resp::Content) -> ReadResp {
+    ReadResp { content: Some(content) }
 }
 
 fn wrong(current: Option<u64>) -> append_resp::WrongExpectedVersion {

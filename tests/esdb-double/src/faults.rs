@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// What becomes of the next append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Faults {
     /// `user:password` that every call must carry.
     credentials: Mutex<Option<String>>,
     no_stream_positions: AtomicBool,
+    slowness: Mutex<Duration>,
     calls: AtomicUsize,
 }
 
@@ -47,6 +49,11 @@ impl Faults {
     /// Answers no call any more, or all again. Connections stay, and give signs of life.
     pub fn stall(&self, stalled: bool) {
         self.stalled.store(stalled, Ordering::SeqCst);
+    }
+
+    /// Answers every call so much later.
+    pub fn slow_down(&self, by: Duration) {
+        *self.slowness.lock().unwrap() = by;
     }
 
     /// Lets only this user in.
@@ -84,6 +91,10 @@ impl Faults {
 
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn slowness(&self) -> Duration {
+        *self.slowness.lock().unwrap()
     }
 
     pub(super) fn wanted(&self) -> Option<String> {

@@ -1,4 +1,15 @@
 //! An EventStoreDB in this process: the public protocol over memory, with the real one's rules and with failures on demand.
+//!
+//! It keeps what the journal's adapter relies on: expected revisions, repetitions of an append, which are known at the
+//! revision they were made for alone, streams deleted for a while or for ever, `$maxCount`, scavenging, redirects to the
+//! leader, gossip, credentials, TLS. A request that a real server would not take ends in a panic: it is a defect of the test's
+//! subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what tests alone use fails by panicking"
+)]
 
 mod faults;
 mod log;
@@ -12,34 +23,37 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 pub use faults::{Fault, Faults};
-pub use log::Log;
+pub use log::{Entry, Log};
 use protocol::gossip::gossip_server::GossipServer;
 use protocol::streams::streams_server::StreamsServer;
-pub use service::Cluster;
-use service::Service;
+use service::{Cluster, Service};
 
-/// The protocol, as a server sees it.
-pub mod protocol {
+/// The protocol, as a server sees it. The nesting follows the packages: generated code climbs with `super::`.
+mod protocol {
     #![allow(
+        missing_docs,
         unused_qualifications,
         clippy::all,
         clippy::allow_attributes_without_reason,
         reason = "generated code"
     )]
 
-    include!(concat!(env!("OUT_DIR"), "/server/event_store.client.rs"));
+    tonic::include_proto!("event_store.client");
     pub mod streams {
-        include!(concat!(env!("OUT_DIR"), "/server/event_store.client.streams.rs"));
+        tonic::include_proto!("event_store.client.streams");
     }
     pub mod gossip {
-        include!(concat!(env!("OUT_DIR"), "/server/event_store.client.gossip.rs"));
+        tonic::include_proto!("event_store.client.gossip");
     }
 }
 
 /// One node. It listens until it is stopped or dropped; what it stores lives in the log, which nodes can share.
 pub struct Node {
+    /// What it stores.
     pub store: Arc<Log>,
+    /// What goes wrong with it.
     pub faults: Arc<Faults>,
+    /// Where it listens.
     pub address: SocketAddr,
     cluster: Arc<Cluster>,
     identity: Option<Identity>,
@@ -51,6 +65,14 @@ impl Node {
     /// A node of its own.
     pub fn start() -> Self {
         Self::start_in(Arc::default(), Arc::default(), None)
+    }
+
+    /// A node of its own at `address`.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn start_at(address: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self::listen(TcpListener::bind(address)?, Arc::default(), Arc::default(), None))
     }
 
     /// A node that asks for TLS.
@@ -67,7 +89,15 @@ impl Node {
     }
 
     fn start_in(store: Arc<Log>, cluster: Arc<Cluster>, identity: Option<Identity>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listen(TcpListener::bind("127.0.0.1:0").unwrap(), store, cluster, identity)
+    }
+
+    fn listen(
+        listener: TcpListener,
+        store: Arc<Log>,
+        cluster: Arc<Cluster>,
+        identity: Option<Identity>,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         cluster.join(address);
         let faults = Arc::default();
