@@ -82,7 +82,7 @@ async fn one_of_many_takes_an_expired_one(place: Place) {
     let outcomes = futures::future::join_all(claims).await;
     let won: Vec<_> = outcomes.into_iter().filter_map(|outcome| outcome.unwrap().unwrap()).collect();
     assert_eq!(won.len(), 1, "{won:?}");
-    assert_eq!(won[0].epoch, first.epoch + 1);
+    assert!(won[0].epoch > first.epoch);
 }
 
 async fn a_held_lease_is_kept_by_renewal(place: Place) {
@@ -98,7 +98,7 @@ async fn a_held_lease_is_kept_by_renewal(place: Place) {
     assert!(record(&leases, "relay").await.expires_at >= before.expires_at);
     let again = leases.acquire("relay", &mine, LONG).await.unwrap().unwrap();
     assert_eq!(again, lease, "the same holder's second claim is the same lease");
-    assert_eq!(leases.acquire("worker", &other, LONG).await.unwrap().unwrap().epoch, 1);
+    assert!(leases.acquire("worker", &other, LONG).await.unwrap().is_some());
 }
 
 async fn a_paused_holder_is_fenced(place: Place) {
@@ -140,9 +140,11 @@ async fn a_released_lease_is_free_at_once(place: Place) {
     assert!(!free.is_held());
     assert_eq!((free.holder, free.details), (None, json!({})));
     let next = leases.acquire("relay", &other, LONG).await.unwrap().unwrap();
-    assert_eq!(next.epoch, lease.epoch + 1, "a release does not forget the epoch");
+    assert!(next.epoch > lease.epoch, "a release does not forget the epoch");
     assert!(leases.remove(&next).await.unwrap());
     assert_eq!(leases.read("relay").await.unwrap(), None);
+    let later = leases.acquire("relay", &mine, LONG).await.unwrap().unwrap();
+    assert!(later.epoch > next.epoch, "an epoch came back with a new row");
 }
 
 async fn details_survive_their_holder(place: Place) {

@@ -72,10 +72,19 @@ where
     I: IntoIterator<Item = A>,
     A: Into<OsString>,
 {
+    run_dcm_within(args, COMMAND).await
+}
+
+/// As [`run_dcm`], with a time limit of the caller's.
+pub async fn run_dcm_within<I, A>(args: I, limit: Duration) -> Finished
+where
+    I: IntoIterator<Item = A>,
+    A: Into<OsString>,
+{
     let dir = WorkDir::new("command");
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let mut running = Running::start(dcm_binary(), dir.path(), args.clone(), vec![]);
-    let Some(status) = running.process.wait(COMMAND).await else {
+    let Some(status) = running.process.wait(limit).await else {
         panic!("dcm {args:?} does not end:\n{}", running.report());
     };
     Finished { status, stdout: running.stdout(), stderr: running.stderr() }
@@ -164,7 +173,8 @@ impl Serve {
             binary: None,
             data: None,
             args: vec![],
-            env: vec![],
+            // Nothing before it needs the time to turn to other processes.
+            env: vec![("DCM_HTTP__DRAIN_SECS".into(), "0".into())],
             roles: None,
             listen: None,
             start_within: START,
@@ -286,7 +296,7 @@ impl Serve {
     }
 
     /// Where the process keeps its embedded stores.
-    fn data_path(&self) -> PathBuf {
+    pub fn data_path(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| self.dir.path().join("data"))
     }
 

@@ -3,59 +3,70 @@
 use std::future::Future;
 use std::time::Duration;
 
-use dcm_journal::lease::{Holder, Lease, Leases, process_alive};
+use dcm_journal::lease::{Holder, Lease, LeaseError, Leases, process_alive};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a singleton's lease holds without being renewed.
 pub const TTL: Duration = Duration::from_secs(5);
+/// How often a process that stands by looks whether the lease is free.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs `work` whenever this process holds the lease `name`, until `stop`. `work` gets the lease's epoch and a token
-/// that is cancelled when the lease is lost; it is called again after it ends and the lease is held again.
-pub async fn run<W, F>(leases: &Leases, name: &str, holder: &Holder, stop: &CancellationToken, mut work: W)
-where
+/// that is cancelled when the lease is lost; it is called again after it ends and the lease is held again. `standby` is
+/// called whenever another process is found to hold it.
+pub async fn run<W, F>(
+    leases: &Leases,
+    name: &str,
+    holder: &Holder,
+    stop: &CancellationToken,
+    standby: impl Fn(),
+    mut work: W,
+) where
     W: FnMut(i64, CancellationToken) -> F,
     F: Future<Output = ()>,
 {
     let mut failing = false;
     while !stop.is_cancelled() {
         let asked_at = Instant::now();
-        match leases.acquire(name, holder, TTL).await {
+        let claimed = claim(leases, name, holder).await;
+        let fails = claimed.is_err();
+        match claimed {
             Ok(Some(lease)) => {
-                failing = false;
                 tracing::info!(lease = name, epoch = lease.epoch, "acquired");
                 hold(leases, &lease, asked_at, stop, &mut work).await;
             }
-            Ok(None) => {
-                failing = false;
-                if bury(leases, name, holder).await {
-                    continue;
-                }
-            }
-            Err(error) => {
-                if !failing {
-                    tracing::warn!(lease = name, %error, "cannot be acquired; trying on");
-                }
-                failing = true;
-            }
+            Ok(None) => standby(),
+            Err(error) if !failing => tracing::warn!(lease = name, %error, "cannot be acquired; trying on"),
+            Err(_) => {}
         }
+        failing = fails;
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(TTL / 5) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }
 
-/// Gives back the lease of a process that is dead, which only its own host can tell: after a crash nobody waits for it
-/// to expire. True if the lease was one.
-async fn bury(leases: &Leases, name: &str, here: &Holder) -> bool {
-    let Ok(Some(record)) = leases.read(name).await else { return false };
-    let dead =
-        |holder: &Holder| holder.shares_boot_with(here) && !process_alive(holder.pid, holder.start_time);
-    let Some(holder) = record.holder.filter(dead) else { return false };
-    let lease = Lease { name: record.name, holder: holder.id(), epoch: record.epoch, ttl: TTL };
-    // Taken by another meanwhile, it is not given back.
-    leases.release(&lease).await.unwrap_or(false)
+/// Takes the lease unless another process holds it. Looked at first: a claim is a write, even one that fails.
+async fn claim(leases: &Leases, name: &str, here: &Holder) -> Result<Option<Lease>, LeaseError> {
+    if let Some(record) = leases.read(name).await?
+        && record.is_held()
+        && let Some(holder) = record.holder.filter(|holder| holder.id() != here.id())
+    {
+        if !is_dead(&holder, here) {
+            return Ok(None);
+        }
+        // After a crash nobody waits for it to run out. Taken by another meanwhile, it is not given back.
+        let lease = Lease { name: record.name, holder: holder.id(), epoch: record.epoch, ttl: TTL };
+        leases.release(&lease).await?;
+    }
+    leases.acquire(name, here, TTL).await
+}
+
+/// Whether a holder's process is gone, which only its own host can tell.
+fn is_dead(holder: &Holder, here: &Holder) -> bool {
+    holder.shares_boot_with(here) && !process_alive(holder.pid, holder.start_time)
 }
 
 /// Does the work while the lease is renewed in time, then gives it back.
@@ -110,28 +121,33 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
     use super::*;
 
-    /// The epoch under which this process gets to work on a lease that `before` holds for an hour; `None` if it does
-    /// not within a moment.
-    async fn epoch_after(before: &Holder) -> Option<i64> {
+    /// A lease that `before` holds for an hour, and whether this process gets to work on it within a moment: under an
+    /// epoch after the first, or finds that it stands by.
+    async fn succeeds(before: &Holder) -> bool {
         let dir = tempfile::tempdir().unwrap();
         let leases = Leases::open("embedded:", dir.path()).await.unwrap();
-        leases.acquire("relay", before, Duration::from_secs(3600)).await.unwrap().expect("the lease is free");
+        let first = leases.acquire("relay", before, Duration::from_secs(3600)).await.unwrap().unwrap();
         let stop = CancellationToken::new();
-        let mut began = None;
+        let (mut began, stands_by) = (None, CancellationToken::new());
         let here = Holder::this_process("relay").unwrap();
-        let running = run(&leases, "relay", &here, &stop, |epoch, _| {
+        let standby = || {
+            stands_by.cancel();
+            stop.cancel();
+        };
+        run(&leases, "relay", &here, &stop, standby, |epoch, _| {
             began = Some(epoch);
             stop.cancel();
             async {}
-        });
-        let _ = tokio::time::timeout(Duration::from_millis(500), running).await;
-        began
+        })
+        .await;
+        assert_ne!(began.is_some(), stands_by.is_cancelled());
+        began.is_some_and(|epoch| epoch > first.epoch)
     }
 
     #[tokio::test]
     async fn a_dead_process_of_this_host_is_succeeded_at_once_under_a_new_epoch() {
         let here = Holder::this_process("relay").unwrap();
-        assert_eq!(epoch_after(&Holder { pid: i64::MAX, ..here }).await, Some(2));
+        assert!(succeeds(&Holder { pid: i64::MAX, ..here }).await);
     }
 
     #[tokio::test]
@@ -141,7 +157,59 @@ mod tests {
         let elsewhere = Holder { pid: i64::MAX, host: "elsewhere".to_owned(), ..here.clone() };
         let before_a_reboot = Holder { pid: i64::MAX, boot_id: "another".to_owned(), ..here };
         for holder in [other_role, elsewhere, before_a_reboot] {
-            assert_eq!(epoch_after(&holder).await, None, "{holder:?}");
+            assert!(!succeeds(&holder).await, "{holder:?}");
         }
+    }
+
+    /// Two roles of this process that share a table, as two processes would.
+    #[tokio::test]
+    async fn who_ends_hands_over_and_who_is_robbed_stops() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open("embedded:", dir.path()).await.unwrap();
+        let role = |role| Holder::this_process(role).unwrap();
+        let (first, second) = (role("first"), role("second"));
+        let (ends, stops) = (CancellationToken::new(), CancellationToken::new());
+        let works = CancellationToken::new();
+        let one = run(
+            &leases,
+            "relay",
+            &first,
+            &ends,
+            || (),
+            |_, held| {
+                works.cancel();
+                async move { held.cancelled().await }
+            },
+        );
+        let other = async {
+            works.cancelled().await;
+            ends.cancel();
+            // Somebody else takes it away while this one works: its token ends, and it stands by.
+            let robbed = CancellationToken::new();
+            run(
+                &leases,
+                "relay",
+                &second,
+                &stops,
+                || stops.cancel(),
+                |_, held| {
+                    let (leases, robbed) = (leases.clone(), robbed.clone());
+                    async move {
+                        let record = leases.read("relay").await.unwrap().unwrap();
+                        let holder = record.holder.unwrap();
+                        let lease =
+                            Lease { name: record.name, holder: holder.id(), epoch: record.epoch, ttl: TTL };
+                        leases.release(&lease).await.unwrap();
+                        let thief = Holder { role: "thief".to_owned(), ..holder };
+                        leases.acquire("relay", &thief, Duration::from_secs(3600)).await.unwrap().unwrap();
+                        held.cancelled().await;
+                        robbed.cancel();
+                    }
+                },
+            )
+            .await;
+            assert!(robbed.is_cancelled());
+        };
+        tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(one, other) }).await.unwrap();
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::projections::{Lag, lags};
+use super::readiness::READY;
 use crate::app::App;
 
 /// How long one of the program's own checks may take.
@@ -32,7 +33,7 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) struct ReadyBody {
     /// Whether every part is ready.
     ready: bool,
-    /// `ready`, or why it is not, by part.
+    /// `ready`, `standby` where another process does it, or why it is not, by part.
     parts: BTreeMap<String, String>,
     /// What an operator should put right although requests are answered, by part.
     warnings: BTreeMap<String, String>,
@@ -54,17 +55,17 @@ pub(super) struct ReadyBody {
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let (mut parts, journal, vault, projections, warnings) =
         tokio::join!(app.readiness().ask(), journal(&app), vault(&app), projections(&app), warnings(&app));
-    parts.insert("journal".to_owned(), journal);
-    parts.insert("vault".to_owned(), vault);
+    parts.insert("journal".to_owned(), journal.map(|()| READY));
+    parts.insert("vault".to_owned(), vault.map(|()| READY));
     let (models, projections) = match projections {
-        Ok(projections) => (Ok(()), projections),
+        Ok(projections) => (Ok(READY), projections),
         Err(reason) => (Err(reason), Vec::new()),
     };
     parts.insert("read-models".to_owned(), models);
     let ready = parts.values().all(Result::is_ok);
     let parts = parts
         .into_iter()
-        .map(|(name, state)| (name, state.err().unwrap_or_else(|| "ready".to_owned())))
+        .map(|(name, state)| (name, state.map_or_else(|reason| reason, str::to_owned)))
         .collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ReadyBody { ready, parts, warnings, projections })).into_response()

@@ -1,9 +1,11 @@
 //! Serving HTTP/1.1 on a listener, with or without TLS, within bounds on what a connection may hold.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,12 +13,13 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use dcm_api::transport::Encrypted;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -33,6 +36,35 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 128 * 1024;
 /// Pause after a connection could not be accepted, which is when there are no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1024;
+/// How long a connection that was just made may take to its first request when the server ends.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// Listens at `address`, beside others that do if `reuse_port`.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn listen(address: SocketAddr, reuse_port: bool) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(reuse_port)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// How a server is told to end: first `draining`, from when on every answer is the last on its connection, then `stop`, from
+/// when on nobody is let in.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// Clients are to turn to others.
+    pub draining: CancellationToken,
+    /// Nobody else is answered.
+    pub stop: CancellationToken,
+}
 
 /// Serves one router.
 pub struct Server {
@@ -53,19 +85,23 @@ impl Server {
         Ok(Self { router, tls, places, bounds })
     }
 
-    /// Serves whoever comes to `listener` until `stop`, then ends when the requests that are there are answered.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+    /// Serves whoever comes to `listener` until `ending.stop`, then ends when the requests that are there are answered.
+    pub async fn run(self, listener: TcpListener, ending: Ending) {
         let connections = TaskTracker::new();
         let server = Arc::new(self);
-        while let Some((stream, remote, place)) = server.next(&listener, &stop).await {
-            let connection = Connection { server: Arc::clone(&server), remote, stop: stop.clone() };
+        let serve = |stream, remote, place: Option<OwnedSemaphorePermit>| {
+            let connection = Connection { server: Arc::clone(&server), remote, ending: ending.clone() };
             connections.spawn(async move {
                 connection.serve(stream).await;
                 drop(place);
             });
+        };
+        while let Some((stream, remote, place)) = server.next(&listener, &ending.stop).await {
+            serve(stream, remote, Some(place));
         }
-        // Whoever comes now is refused and not left waiting.
-        drop(listener);
+        for (stream, remote) in close(listener) {
+            serve(stream, remote, None);
+        }
         connections.close();
         connections.wait().await;
     }
@@ -92,10 +128,31 @@ impl Server {
     }
 }
 
+/// Closes `listener`, so that whoever comes now is refused or taken by another listener of the address. Those whom the kernel
+/// let in already are given back: they would be reset.
+fn close(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let mut waiting = Vec::new();
+    while waiting.len() <= BACKLOG as usize {
+        match listener.accept() {
+            Ok(connection) => waiting.push(connection),
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+            Err(_) => break,
+        }
+    }
+    // At once: who comes between the last look and this is lost.
+    drop(listener);
+    let usable = |(stream, remote): (std::net::TcpStream, SocketAddr)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, remote))
+    };
+    waiting.into_iter().filter_map(usable).collect()
+}
+
 struct Connection {
     server: Arc<Server>,
     remote: SocketAddr,
-    stop: CancellationToken,
+    ending: Ending,
 }
 
 impl Connection {
@@ -118,13 +175,23 @@ impl Connection {
     async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
         let (router, remote) = (self.server.router.clone(), self.remote);
         let encrypted = self.server.tls.is_some().then_some(Encrypted);
+        let asked = Arc::new(AtomicBool::new(false));
+        let (first, draining) = (Arc::clone(&asked), self.ending.draining.clone());
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            first.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(remote));
             if let Some(encrypted) = encrypted {
                 request.extensions_mut().insert(encrypted);
             }
-            router.clone().oneshot(request)
+            let (answer, draining) = (router.clone().oneshot(request), draining.clone());
+            async move {
+                let mut answer = answer.await?;
+                if draining.is_cancelled() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, std::convert::Infallible>(answer)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -132,9 +199,16 @@ impl Connection {
             .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
+        let enough = async {
+            self.ending.stop.cancelled().await;
+            // Its first request is on its way, and answered as the last.
+            if !asked.load(Ordering::Relaxed) {
+                tokio::time::sleep(FIRST_REQUEST).await;
+            }
+        };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = self.stop.cancelled() => {
+            () = enough => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

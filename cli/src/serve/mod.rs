@@ -64,19 +64,22 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         readiness: Arc::new(Readiness::default()),
         metrics,
         stop: CancellationToken::new(),
-        no_more_requests: CancellationToken::new(),
+        requests: http::Ending::default(),
     };
     let mut signals = Signals::listen()?;
     let mut tasks = Tasks::default();
     let ended = tokio::select! {
-        () = signals.received() => Ok(()),
+        asked = signals.received() => Ok(Some(asked)),
         ended = async {
             process.start(&mut tasks).await?;
             tasks.failed().await
-        } => ended,
+        } => ended.map(|()| None),
     };
+    if matches!(ended, Ok(Some(Asked::ToTerminate))) && !tasks.requests.is_empty() {
+        process.drain(&mut signals).await;
+    }
     process.end(tasks).await;
-    ended.map(|()| ExitCode::SUCCESS)
+    ended.map(|_| ExitCode::SUCCESS)
 }
 
 type Running = JoinSet<Result<(), Failure>>;
@@ -116,7 +119,7 @@ struct Process {
     /// Ends every role but the API.
     stop: CancellationToken,
     /// Ends the API: before the others, for the answer to a write waits for the projector.
-    no_more_requests: CancellationToken,
+    requests: http::Ending,
 }
 
 impl Process {
@@ -164,10 +167,22 @@ impl Process {
         }
     }
 
+    /// Says that it will end, and answers on for a while: clients and proxies turn to others before they are refused. Another
+    /// signal cuts it short.
+    async fn drain(&self, signals: &mut Signals) {
+        self.readiness.set("api", Err("draining".to_owned()));
+        self.requests.draining.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(self.config.http.drain_secs)) => {}
+            _ = signals.received() => {}
+        }
+    }
+
     /// Answers the requests that are there, then ends what they need.
     async fn end(&self, mut tasks: Tasks) {
         let begun = tokio::time::Instant::now();
-        self.no_more_requests.cancel();
+        self.requests.draining.cancel();
+        self.requests.stop.cancel();
         if tokio::time::timeout(DRAIN_REQUESTS, all_ended(&mut tasks.requests)).await.is_err() {
             tracing::warn!("not every request was answered in time");
         }
@@ -208,14 +223,14 @@ impl Process {
 
     async fn serve(&self, tasks: &mut Running) -> Result<(), Failure> {
         let listen = self.config.listen;
-        let listener = tokio::net::TcpListener::bind(listen).await;
+        let listener = http::listen(listen, self.config.http.reuse_port);
         let listener = listener.map_err(|error| Failure::start(format!("listen on {listen}"), error))?;
         let address = listener.local_addr().map_err(|error| Failure::start("listen", error))?;
         let tls = self.config.tls();
         let server = http::Server::new(roles::router(self)?, tls.as_ref(), self.config.http.clone())?;
-        let stop = self.no_more_requests.clone();
+        let ending = self.requests.clone();
         tasks.spawn(async move {
-            server.run(listener, stop).await;
+            server.run(listener, ending).await;
             Ok(())
         });
         let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
@@ -266,10 +281,18 @@ impl Signals {
     }
 
     /// Waits for one of them.
-    async fn received(&mut self) {
+    async fn received(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::ToTerminate,
+            _ = self.interrupt.recv() => Asked::ToInterrupt,
         }
     }
+}
+
+/// What a signal asks for.
+enum Asked {
+    /// To end in order: others are to take over.
+    ToTerminate,
+    /// To end now; whoever sits before a terminal has no proxy to wait for.
+    ToInterrupt,
 }

@@ -50,7 +50,7 @@ pub fn router(process: &Process) -> Result<axum::Router, Failure> {
         asyncapi: dcm_schemas::asyncapi::asyncapi(),
         platform: Arc::new(ConfiguredPlatform { local_system: local_system(&process.config) }),
         policy: Arc::new(process.config.open_policy().map_err(|error| Failure::start("policy", error))?),
-        stop: process.no_more_requests.clone(),
+        stop: process.requests.stop.clone(),
     });
     let authentication = authentication::of(&process.config)?;
     Ok(dcm_api::router(app, TransportSettings { authentication, ..TransportSettings::default() }))
@@ -98,7 +98,8 @@ pub async fn projector(process: Process) -> Result<(), Failure> {
         Arc::clone(&bell),
         process.stop.clone(),
     );
-    let working = only_one(&process, "projector", |epoch, held| {
+    let standby = || process.readiness.stand_by("projector");
+    let working = only_one(&process, "projector", standby, |epoch, held| {
         let stores = process.stores.clone();
         let readiness = Arc::clone(&process.readiness);
         let bell = Arc::clone(&bell);
@@ -124,7 +125,8 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
         true => relay::StartAt::Head(head),
         false => relay::StartAt::Origin,
     };
-    let working = only_one(&process, "relay", |_, held| {
+    let standby = || process.readiness.stand_by("relay");
+    let working = only_one(&process, "relay", standby, |_, held| {
         let stores = process.stores.clone();
         let readiness = Arc::clone(&process.readiness);
         let relay = relay::Relay::new(stores.journal, stores.bus, Arc::clone(&bell)).start_at(start);
@@ -150,7 +152,7 @@ async fn run_timeouts(process: &Process) -> Result<(), Failure> {
     let stop = || process.stop.clone();
     // A lease of its own: it must not keep a worker's from what it leaves alone itself.
     let keeper = strategy_keeper(process).without_workers();
-    let strategy = only_one(process, "update-strategy-without-workers", |_, held| keeper.run(held));
+    let strategy = only_one(process, "update-strategy-without-workers", || (), |_, held| keeper.run(held));
     let ((), (), kept) = tokio::join!(timeouts.run(stop()), peering.run(stop()), strategy);
     kept
 }
@@ -169,13 +171,19 @@ fn strategy_keeper(process: &Process) -> StrategyKeeper {
     StrategyKeeper::new(fleet, vault, claim_within)
 }
 
-async fn only_one<W, F>(process: &Process, name: &str, work: W) -> Result<(), Failure>
+/// Does `work` while this process holds the lease `name`; calls `standby` whenever it finds that another does.
+async fn only_one<W, F>(
+    process: &Process,
+    name: &str,
+    standby: impl Fn(),
+    work: W,
+) -> Result<(), Failure>
 where
     W: FnMut(i64, CancellationToken) -> F,
     F: Future<Output = ()>,
 {
     let holder = Holder::this_process(name).map_err(|error| Failure::start(name, error))?;
-    singleton::run(&process.stores.leases, name, &holder, &process.stop, work).await;
+    singleton::run(&process.stores.leases, name, &holder, &process.stop, standby, work).await;
     Ok(())
 }
 
@@ -230,7 +238,7 @@ pub async fn worker(process: Process) -> Result<(), Failure> {
         housekeeping.run(stop()),
         recovery.run(stop()),
         peering_keeper(&process).run(stop()),
-        only_one(&process, "update-strategy", |_, held| keeper.run(held))
+        only_one(&process, "update-strategy", || (), |_, held| keeper.run(held))
     );
     kept
 }
@@ -284,5 +292,5 @@ pub async fn cert_mon(process: Process, demo: Option<Demo>) -> Result<(), Failur
     })
     .map_err(|error| Failure::start("cert-mon", error))?;
     // Two of them would audit everything twice.
-    only_one(&process, "cert-mon", |_, held| worker.run(held)).await
+    only_one(&process, "cert-mon", || (), |_, held| worker.run(held)).await
 }

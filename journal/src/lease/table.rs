@@ -24,17 +24,22 @@ create table if not exists lease (
     expires_at  bigint not null
 );";
 
-/// Takes a lease that is free, run out, or the same holder's already: one statement, so that one claimant wins.
+/// Takes a lease that is free, run out, or the same holder's already: one statement, so that one claimant wins. Epochs begin
+/// at the time, not at 1: checkpoints may hold epochs of a table that was lost.
 const ACQUIRE: &str = "
 insert into lease (name, holder, host, boot_id, pid, start_time, details, epoch, expires_at)
-values ($1, $2, $3, $4, $5, $6, '{}', 1, {now} + $7)
+values ($1, $2, $3, $4, $5, $6, '{}', {now}, {now} + $7)
 on conflict (name) do update set
     holder = excluded.holder,
     host = excluded.host,
     boot_id = excluded.boot_id,
     pid = excluded.pid,
     start_time = excluded.start_time,
-    epoch = lease.epoch + case when lease.holder = excluded.holder then 0 else 1 end,
+    epoch = case
+        when lease.holder = excluded.holder then lease.epoch
+        when lease.epoch < excluded.epoch then excluded.epoch
+        else lease.epoch + 1
+    end,
     expires_at = {now} + $7
 where lease.expires_at <= {now} or lease.holder = excluded.holder
 returning epoch";
