@@ -93,7 +93,10 @@ pub async fn authorise<R: Rule>(app: &App, caller: &Caller) -> Result<(), ApiErr
         Credentials { project_name: caller.names.project.as_deref(), roles: &caller.actor.roles };
     match app.policy().decide(R::NAME, credentials).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(ApiError::forbidden()),
+        Ok(false) => {
+            metrics::counter!("dcm_policy_denials_total", "rule" => R::NAME).increment(1);
+            Err(ApiError::forbidden())
+        }
         Err(error) => {
             tracing::warn!(rule = R::NAME, %error, "not decided");
             Err(ApiError::unavailable("The policy cannot be decided now", RETRY_AFTER))

@@ -9,17 +9,20 @@ mod form;
 mod identity;
 mod limits;
 mod negotiation;
+mod observe;
 mod render;
 mod request_id;
 pub(crate) mod routing;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower::ServiceBuilder;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::{DefaultOnResponse, TraceLayer};
 
 pub use error::ApiError;
 pub use form::{
@@ -57,7 +60,7 @@ pub struct TransportSettings {
 
 /// Puts the layers of design §9 around `routes`; the result is ready to serve.
 ///
-/// Outermost first: request id, tracing, audit log, error rendering, panics, limits, route lookup (404 before anything
+/// Outermost first: request id, tracing and figures, audit log, error rendering, panics, limits, route lookup (404 before anything
 /// about the caller is asked), negotiation (406), authentication (401), handler. A method that a known path does not
 /// have is answered 405 with `Allow`, to identified callers.
 pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
@@ -74,12 +77,7 @@ pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
         .layer(CatchPanicLayer::custom(limits::answer_panic))
         .layer(from_fn(render::render_errors))
         .layer(from_fn(audit::audit))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(request_id::request_span)
-                .on_response(DefaultOnResponse::new().level(tracing::Level::INFO)),
-        )
-        .layer(from_fn(request_id::identify_request))
+        .layer(from_fn_with_state(Arc::<observe::Figures>::default(), observe::observe))
 }
 
 /// The contract's routes with what only happens on a known path.
@@ -92,7 +90,8 @@ fn lookup(contract: Router, streams: Router, authentication: Authentication) -> 
     let streams = known(streams, |routes| {
         routes.route_layer(from_fn_with_state(authentication, identity::authenticate))
     });
-    routing::with_json_suffix(contract.merge(streams).merge(routing::root()))
+    let routes = contract.merge(streams).merge(routing::root());
+    routing::with_json_suffix(routes.route_layer(MapRequestLayer::new(observe::note_route)))
 }
 
 /// `routes` in their layers, if there are any. The refusal of a method is set first, so that the layers cover it too.

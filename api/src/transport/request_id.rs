@@ -1,9 +1,6 @@
 //! Who this request is, in answers, logs and events.
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use uuid::Uuid;
 
 /// The response header of access.md §2.
@@ -14,7 +11,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-
 pub struct RequestId(String);
 
 impl RequestId {
-    fn generate() -> Self {
+    pub(super) fn generate() -> Self {
         Self(format!("req-{}", Uuid::new_v4()))
     }
 
@@ -52,7 +49,8 @@ impl Traceparent {
         &self.0
     }
 
-    fn from_headers(headers: &HeaderMap) -> Option<Self> {
+    /// The context that the client sent.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all("traceparent").iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Self::parse(value.to_str().ok()?),
@@ -63,33 +61,6 @@ impl Traceparent {
 
 fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Layer: puts [`RequestId`] and [`Traceparent`] into the request and the id on the response.
-pub async fn identify_request(mut request: Request, next: Next) -> Response {
-    let id = RequestId::generate();
-    if let Some(parent) = Traceparent::from_headers(request.headers()) {
-        request.extensions_mut().insert(parent);
-    }
-    request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
-}
-
-/// The span of one request: method, path without query (bounded), request id and, if given, the caller's trace.
-pub fn request_span<B>(request: &http::Request<B>) -> tracing::Span {
-    let extensions = request.extensions();
-    let path: String = request.uri().path().chars().take(256).collect();
-    tracing::info_span!(
-        "http.request",
-        method = %request.method(),
-        path,
-        request_id = extensions.get::<RequestId>().map(RequestId::as_str),
-        traceparent = extensions.get::<Traceparent>().map(Traceparent::as_str),
-    )
 }
 
 #[cfg(test)]

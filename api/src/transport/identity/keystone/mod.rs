@@ -11,7 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use dcm_domain::value::Secret;
@@ -123,7 +123,9 @@ impl Keystone {
     }
 
     async fn ask(&self, token: &Secret, expired_too: bool) -> Result<Found, NoAnswer> {
+        let asked = Instant::now();
         let answer = self.ask_in_turn(token, expired_too).await;
+        metrics::histogram!("dcm_keystone_validation_seconds").record(asked.elapsed().as_secs_f64());
         let outcome = match &answer {
             Ok(Answer::Valid(_)) => "valid",
             Ok(Answer::Invalid | Answer::Unreadable) => "invalid",
