@@ -4,11 +4,12 @@ mod commands;
 mod config;
 mod import;
 mod serve;
+mod telemetry;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{doctor, events, history, import as take_over, journal, policy, projections, show};
+use commands::{bus, doctor, events, history, import as take_over, journal, policy, projections, show};
 use dcm_workers::playbook::supervisor::{self, SupervisorArgs};
 
 /// The DC Manager API, event-sourced.
@@ -35,6 +36,9 @@ enum Command {
     /// The journal as a whole: checking it, writing it out, filling another. Example: `dcm journal verify`
     #[command(subcommand)]
     Journal(journal::Command),
+    /// The bus: whether it says what the journal says, and making it so. Example: `dcm bus verify --last 1000`
+    #[command(subcommand)]
+    Bus(bus::Command),
     /// Who may do what. Example: `dcm policy check --role reader --project admin`
     #[command(subcommand)]
     Policy(policy::Command),
@@ -104,6 +108,7 @@ async fn run(command: Command) -> Result<ExitCode, commands::Failure> {
         Command::Events(args) => events::run(&args).await,
         Command::Projections(command) => projections::run(&command).await,
         Command::Journal(command) => journal::run(&command).await,
+        Command::Bus(command) => bus::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
         Command::Import(command) => take_over::run(&command).await,
         Command::Doctor(flags) => doctor::run(&flags).await,

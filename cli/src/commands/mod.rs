@@ -1,5 +1,6 @@
 //! The operator's commands. Those that ask a running server talk HTTP to it.
 
+pub mod bus;
 pub mod client;
 pub mod config;
 mod conformance;

@@ -38,6 +38,9 @@ impl Config {
         if !["local:", "nats://", "tls://"].iter().any(|known| self.bus.starts_with(known)) {
             found("bus", "expected `local:` or `nats://…`".to_owned());
         }
+        if let Err((key, problem)) = self.jetstream.check() {
+            found(key, problem);
+        }
         if self.roles.is_empty() {
             found("roles", "at least one role is needed".to_owned());
         }
@@ -66,6 +69,9 @@ impl Config {
         }
         if self.http.connections == 0 || self.http.header_secs == 0 || self.http.unread_secs == 0 {
             found("http", "numbers must be greater than 0".to_owned());
+        }
+        for (key, problem) in self.telemetry.problems() {
+            found(key, problem);
         }
         if self.auth == Auth::Keystone
             && self.has(Role::Api)

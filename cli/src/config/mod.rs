@@ -2,9 +2,11 @@
 
 mod check;
 mod http;
+mod jetstream;
 mod keystone;
 mod layers;
 mod policy;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use http::{Http, Tls};
 pub use layers::{ConfigError, Flags, environment, load};
+pub use telemetry::Telemetry;
 
 /// A part of the program; a process runs some or all of them.
 #[derive(
@@ -110,8 +113,12 @@ pub struct Config {
     pub profile: Profile,
     /// How long the answer to a write waits for the read model, in milliseconds.
     pub write_wait_ms: u64,
+    /// How the streams of the bus are kept on NATS JetStream.
+    pub jetstream: jetstream::JetStream,
     /// Bounds on connections.
     pub http: Http,
+    /// What a process tells about itself beside its log.
+    pub telemetry: Telemetry,
     /// How Keystone is reached.
     pub keystone: keystone::Keystone,
     /// Facts about the system controller.
@@ -146,7 +153,9 @@ impl Default for Config {
             log_filter: "info,async_nats=warn,sqlx=warn".to_owned(),
             profile: Profile::Local,
             write_wait_ms: 1000,
+            jetstream: jetstream::JetStream::default(),
             http: Http::default(),
+            telemetry: Telemetry::default(),
             keystone: keystone::Keystone::default(),
             controller: Controller::default(),
             dirs: Dirs::default(),

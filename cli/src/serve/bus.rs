@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dcm_journal::bus::{Bus, LocalBus, NatsBus, NatsSettings, NatsUrl, StreamSettings};
+use dcm_journal::bus::{Bus, BusError, LocalBus, NatsBus, NatsSettings, NatsUrl, Upkeep};
 use dcm_journal::store::Journal;
 use dcm_projections::Progress;
 use dcm_schemas::{JournalId, Position};
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Failure;
-use crate::config::Config;
+use crate::config::{Config, Role};
 
 /// Rung when a process has appended.
 const APPENDED: &str = "dcm.v1.signal.appended";
@@ -29,13 +29,13 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 ///
 /// # Errors
 /// [`Failure::Start`] if the URL cannot be used.
-pub async fn connect(config: &Config) -> Result<Arc<dyn Bus>, Failure> {
+pub async fn connect(config: &Config) -> Result<Arc<dyn Upkeep>, Failure> {
     if config.bus.starts_with("local:") {
         return Ok(Arc::new(LocalBus::default()));
     }
     let url: NatsUrl = config.bus.parse().map_err(|error| Failure::start("bus", error))?;
     let bus = NatsBus::connect(&url, NatsSettings::default()).await;
-    let bus: Arc<dyn Bus> = Arc::new(bus.map_err(|error| Failure::start("bus", error))?);
+    let bus: Arc<dyn Upkeep> = Arc::new(bus.map_err(|error| Failure::start("bus", error))?);
     // What is connected a moment later need not be told as missing.
     let _ = tokio::time::timeout(CONNECTS_WITHIN, async {
         while bus.health().await.is_err() {
@@ -46,10 +46,22 @@ pub async fn connect(config: &Config) -> Result<Arc<dyn Bus>, Failure> {
     Ok(bus)
 }
 
-/// Creates the streams of the bus as soon as it answers; the relay and consumers try again by themselves.
-pub async fn prepare(bus: &Arc<dyn Bus>) {
-    if let Err(error) = bus.ensure_streams(&StreamSettings::default()).await {
-        tracing::warn!(%error, "the bus is not ready; it is tried again");
+/// Creates or adapts the streams of the bus, if this process has the relay, which does so again and again; a bus that is
+/// away is not waited for.
+///
+/// # Errors
+/// [`Failure::Start`] if the bus can never be as it is configured, and what to do.
+pub async fn prepare(bus: &dyn Bus, config: &Config) -> Result<(), Failure> {
+    if !config.has(Role::Relay) {
+        return Ok(());
+    }
+    match bus.ensure_streams(&config.jetstream.streams()).await {
+        Err(error @ BusError::Invalid { .. }) => Err(Failure::start("bus", error)),
+        Err(error @ BusError::Unavailable { .. }) => {
+            tracing::warn!(%error, "the bus is not ready; it is tried again");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

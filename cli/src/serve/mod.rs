@@ -5,7 +5,6 @@ pub mod bus;
 mod demo;
 mod http;
 pub mod lock;
-mod log;
 mod releases;
 mod roles;
 mod stores;
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::{Failure, line};
 use crate::config::{Config, Flags, Role, environment, load};
+use crate::telemetry::{self, Parts, Telemetry};
 use stores::Stores;
 
 /// How long roles may take to end what they have in flight.
@@ -42,10 +42,7 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         let said = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         return Err(Failure::Refused(said));
     }
-    log::start(&config)?;
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| Failure::start("metrics", error))?;
+    let telemetry = Telemetry::start(&config)?;
     let _lock = match config.is_embedded() || config.demo.is_some() || config.has(Role::Worker) {
         true => Some(lock::take(&config.data_dir)?),
         false => None,
@@ -53,7 +50,7 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let stores = Stores::open(&config).await?;
     let whole = crate::import::refuse_unfinished(&stores.journal).await;
     whole.map_err(|error| Failure::start("journal", error))?;
-    bus::prepare(&stores.bus).await;
+    bus::prepare(&*stores.bus, &config).await?;
     let meta = Meta::new(Actor::system("serve"));
     let default_group = stores.fleet.ensure_default_group(&meta).await;
     default_group.map_err(|error| Failure::start("journal", error))?;
@@ -62,7 +59,7 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         config: Arc::new(config),
         stores,
         readiness: Arc::new(Readiness::default()),
-        metrics,
+        metrics: telemetry.metrics.clone(),
         stop: CancellationToken::new(),
         requests: http::Ending::default(),
     };
@@ -79,6 +76,7 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         process.drain(&mut signals).await;
     }
     process.end(tasks).await;
+    telemetry.end().await;
     ended.map(|_| ExitCode::SUCCESS)
 }
 
@@ -131,7 +129,7 @@ impl Process {
         }
         self.settle().await;
         self.signals(tasks);
-        tasks.spawn(upkeep(self.metrics.clone(), self.stop.clone()));
+        self.tell(tasks).await?;
         if self.config.has(Role::Projector) {
             tasks.spawn(roles::projector(self.clone()));
         }
@@ -192,6 +190,23 @@ impl Process {
         }
     }
 
+    /// Measures what nobody reports by himself, and answers for it where no API does.
+    async fn tell(&self, tasks: &mut Running) -> Result<(), Failure> {
+        let Stores { journal, vault, models, .. } = self.stores.clone();
+        let parts = Parts { readiness: Arc::clone(&self.readiness), journal, vault, models };
+        let sampling = telemetry::sample(parts.clone(), self.metrics.clone(), self.stop.clone());
+        tasks.spawn(async move {
+            sampling.await;
+            Ok(())
+        });
+        if let Some(address) = self.config.telemetry.listen.filter(|_| !self.config.has(Role::Api)) {
+            tasks.spawn(
+                telemetry::serve(address, parts, self.metrics.clone(), self.stop.clone()).await?,
+            );
+        }
+        Ok(())
+    }
+
     /// Tells and hears what other processes have to know at once; in one process they know it anyway.
     fn signals(&self, tasks: &mut Running) {
         if self.config.bus.starts_with("local:") {
@@ -240,18 +255,6 @@ impl Process {
         }
         Ok(())
     }
-}
-
-/// Lets the metrics forget what histograms no longer need.
-async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) -> Result<(), Failure> {
-    let mut every = tokio::time::interval(Duration::from_secs(5));
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = every.tick() => metrics.run_upkeep(),
-        }
-    }
-    Ok(())
 }
 
 /// Whoever started this process waits for its first line.

@@ -129,7 +129,9 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
     let working = only_one(&process, "relay", standby, |_, held| {
         let stores = process.stores.clone();
         let readiness = Arc::clone(&process.readiness);
-        let relay = relay::Relay::new(stores.journal, stores.bus, Arc::clone(&bell)).start_at(start);
+        let relay = relay::Relay::new(stores.journal, stores.bus, Arc::clone(&bell))
+            .start_at(start)
+            .with_streams(process.config.jetstream.streams());
         async move {
             watched(&readiness, "relay", relay.run(&held), &held).await;
         }
@@ -172,12 +174,7 @@ fn strategy_keeper(process: &Process) -> StrategyKeeper {
 }
 
 /// Does `work` while this process holds the lease `name`; calls `standby` whenever it finds that another does.
-async fn only_one<W, F>(
-    process: &Process,
-    name: &str,
-    standby: impl Fn(),
-    work: W,
-) -> Result<(), Failure>
+async fn only_one<W, F>(process: &Process, name: &str, standby: impl Fn(), work: W) -> Result<(), Failure>
 where
     W: FnMut(i64, CancellationToken) -> F,
     F: Future<Output = ()>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dcm_journal::bus::Bus;
+use dcm_journal::bus::{Bus, Upkeep};
 use dcm_journal::fleet::Fleet;
 use dcm_journal::lease::Leases;
 use dcm_journal::store::{self, Journal};
@@ -26,6 +26,8 @@ pub struct Stores {
     pub vault: Arc<dyn Vault>,
     /// Copies of its events.
     pub bus: Arc<dyn Bus>,
+    /// The same bus, to be kept.
+    pub bus_upkeep: Arc<dyn Upkeep>,
     /// Who does what only one may do.
     pub leases: Leases,
 }
@@ -42,11 +44,13 @@ impl Stores {
         let models = ReadModels::open(&config.read_model, &config.data_dir, journal.id()).await;
         let vault = vault::open(config.vault_url(), &config.data_dir, config.vault_key_file.as_deref()).await;
         let leases = Leases::open(&config.read_model, &config.data_dir).await;
+        let bus_upkeep = bus::connect(config).await?;
         Ok(Self {
             fleet: Arc::new(fleet),
             models: models.map_err(|error| Failure::start("read models", error))?,
             vault: vault.map_err(|error| Failure::start("vault", error))?,
-            bus: bus::connect(config).await?,
+            bus: Arc::clone(&bus_upkeep) as Arc<dyn Bus>,
+            bus_upkeep,
             leases: leases.map_err(|error| Failure::start("leases", error))?,
             journal,
         })

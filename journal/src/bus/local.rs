@@ -1,7 +1,9 @@
 //! The bus of a single process: bounded memory, empty at every start, the semantics of JetStream.
 
+mod given_up;
 mod state;
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,9 +16,10 @@ use uuid::Uuid;
 
 use super::delivery::{Settle, Verdict};
 use super::{
-    BatchError, Bus, BusError, Consumer, Delivery, Message, PublishError, Published, Signal, Signals, Stream,
-    StreamSettings, Subscription, Tail, check_signal, subject,
+    BatchError, Bus, BusError, Consumer, Delivery, GivenUps, Kept, Message, PublishError, Published, Signal, Signals,
+    Stream, StreamSettings, Subscription, Tail, Upkeep, check_signal, subject, upkeep,
 };
+use given_up::Queue;
 use state::{Next, StreamState};
 
 /// Bounds of a [`LocalBus`].
@@ -39,12 +42,14 @@ impl Default for LocalSettings {
 pub struct LocalBus {
     streams: [Arc<Shared>; 4],
     signals: broadcast::Sender<Signal>,
+    given_up: Queue,
     incarnation: Arc<str>,
 }
 
 /// A stream's state and the call that it has changed.
 struct Shared {
     state: Mutex<StreamState>,
+    given_up: Queue,
     changed: watch::Sender<()>,
 }
 
@@ -58,12 +63,13 @@ impl Shared {
 impl LocalBus {
     /// An empty bus.
     pub fn new(settings: LocalSettings) -> Self {
+        let given_up = Queue::new(settings.capacity);
         let streams = Stream::ALL.map(|stream| {
             let state = Mutex::new(StreamState::new(stream, settings.capacity));
-            Arc::new(Shared { state, changed: watch::Sender::new(()) })
+            Arc::new(Shared { state, given_up: given_up.clone(), changed: watch::Sender::new(()) })
         });
         let signals = broadcast::Sender::new(settings.signal_capacity.max(1));
-        Self { streams, signals, incarnation: Uuid::now_v7().to_string().into() }
+        Self { streams, signals, given_up, incarnation: Uuid::now_v7().to_string().into() }
     }
 
     fn shared(&self, stream: Stream) -> &Arc<Shared> {
@@ -183,6 +189,23 @@ impl Bus for LocalBus {
     }
 }
 
+#[async_trait]
+impl Upkeep for LocalBus {
+    async fn read(&self, stream: Stream, from: u64, limit: usize) -> Result<Vec<Kept>, BusError> {
+        upkeep::check_readable(stream)?;
+        Ok(self.shared(stream).lock().read(from, limit))
+    }
+
+    async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {
+        self.shared(stream).lock().remove(sequences);
+        Ok(())
+    }
+
+    async fn given_up(&self) -> Result<GivenUps, BusError> {
+        Ok(self.given_up.follow())
+    }
+}
+
 /// A consumer's place at a stream, given up when dropped.
 struct Seat {
     shared: Arc<Shared>,
@@ -205,7 +228,11 @@ impl Follower {
         loop {
             // Marked before looking, so that a change while looking is not missed.
             self.changed.mark_unchanged();
-            let next = self.seat.shared.lock().next(&self.seat.name, Instant::now());
+            let (next, given_up) = {
+                let mut state = self.seat.shared.lock();
+                (state.next(&self.seat.name, Instant::now()), state.take_given_up())
+            };
+            self.seat.shared.given_up.push(given_up);
             match next {
                 Next::Deliver(sequence, attempt, message) => {
                     let shared = Arc::clone(&self.seat.shared);
@@ -238,7 +265,12 @@ struct Handed {
 #[async_trait]
 impl Settle for Handed {
     async fn settle(&self, verdict: Verdict) -> Result<(), BusError> {
-        self.shared.lock().settle(&self.consumer, self.sequence, verdict, Instant::now());
+        let given_up = {
+            let mut state = self.shared.lock();
+            state.settle(&self.consumer, self.sequence, verdict, Instant::now());
+            state.take_given_up()
+        };
+        self.shared.given_up.push(given_up);
         self.shared.changed.send_replace(());
         Ok(())
     }

@@ -9,6 +9,13 @@ use super::subject;
 /// (design, "Bus").
 pub const REPLAYED_HEADER: &str = "Dcm-Replayed";
 
+/// Header of a message whose data the bus cannot carry, with the size of the data in bytes. The payload is `null`; the
+/// data is in the journal, at the position that the message tells.
+pub const DATA_OMITTED_HEADER: &str = "Dcm-Data-Omitted";
+
+/// Room for the headers that a bus adds to a message: its id, and where it is expected to be stored.
+const BUS_HEADERS: usize = 512;
+
 /// The four streams of the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -46,6 +53,17 @@ impl Stream {
         }
     }
 
+    /// The stream of that JetStream name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.name() == name)
+    }
+
+    /// Whether of all messages of one subject only the last is kept: a dead letter that is written again replaces the
+    /// first.
+    pub(super) fn keeps_last_of_subject(self) -> bool {
+        self == Self::Dead
+    }
+
     /// Whether a settled message is removed and every message belongs to exactly one consumer.
     pub fn is_work_queue(self) -> bool {
         self == Self::Jobs
@@ -77,6 +95,12 @@ impl Message {
     /// Whether the message refills a stream instead of announcing something new.
     pub fn is_replayed(&self) -> bool {
         self.header(REPLAYED_HEADER).is_some_and(|value| value == "true")
+    }
+
+    /// The most bytes it takes on the wire: headers as lines, what a bus adds to them, and payload.
+    pub fn size(&self) -> usize {
+        let line = |(name, value): &(String, String)| name.len() + value.len() + ": \r\n".len();
+        BUS_HEADERS + self.headers.iter().map(line).sum::<usize>() + self.payload.len()
     }
 
     /// Says why the message cannot be published to `stream`, if it cannot.

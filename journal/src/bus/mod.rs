@@ -14,6 +14,7 @@ mod message;
 mod nats;
 mod settings;
 pub mod subject;
+mod upkeep;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,9 +24,10 @@ pub use delivery::{Delivery, Settle, Subscription, Verdict};
 pub use error::{BatchError, BusError, PublishError};
 pub use follow::consume_forever;
 pub use local::{LocalBus, LocalSettings};
-pub use message::{Message, REPLAYED_HEADER, Stream};
+pub use message::{DATA_OMITTED_HEADER, Message, REPLAYED_HEADER, Stream};
 pub use nats::{NatsBus, NatsSettings, NatsUrl};
-pub use settings::{Consumer, Retention, Start, StreamSettings};
+pub use settings::{Consumer, Retention, Start, Storage, StreamSettings};
+pub use upkeep::{GaveUp, GivenUp, GivenUps, Kept, Upkeep};
 
 /// Where a message was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub struct Tail {
     /// The last sequence given out, 0 when none was: what the next fenced publish expects.
     pub sequence: u64,
     /// The last message still kept. `None` with a sequence above 0 means that all were removed or grew too old.
+    /// A message that has no id of ours has the nil one.
     pub message: Option<Message>,
     /// Which creation of the stream this is; a re-created stream counts from 1 again under another value. Empty when
     /// the stream does not exist.
@@ -72,8 +75,9 @@ pub type Signals = BoxStream<'static, Signal>;
 /// The port. Every call returns within a bound, whether the bus is there or not.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
-    /// Creates the four streams or adapts them to `settings`. Whoever writes calls it before each resume, since a
-    /// stream may have been lost meanwhile. Errors: `Invalid` when an existing stream cannot be adapted.
+    /// Creates the streams or adapts them to `settings`. Whoever writes calls it before each resume, since a stream may
+    /// have been lost meanwhile. Errors: `Invalid` when an existing stream cannot be adapted, or the server is not fit;
+    /// it says what to do.
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError>;
 
     /// The end of a stream; of one that does not exist: sequence 0 and no message.
@@ -116,6 +120,11 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Whether the bus can be used now.
     async fn health(&self) -> Result<(), BusError>;
+
+    /// How many bytes a message may have, as [`Message::size`] counts them; as far as is known now.
+    fn largest_message(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Refuses a signal subject that a stream would store.

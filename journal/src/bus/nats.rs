@@ -6,7 +6,9 @@
 
 mod convert;
 mod link;
+mod streams;
 mod subscription;
+mod upkeep;
 mod url;
 
 use std::collections::VecDeque;
@@ -14,11 +16,10 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::context::{
-    ConsumerInfoErrorKind, Context, ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind,
-    PublishAckFuture,
+    ConsumerInfoErrorKind, Context, ContextBuilder, GetStreamErrorKind, PublishAckFuture,
 };
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{ConsumerErrorKind, LastRawMessageErrorKind};
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::jetstream::{ErrorCode, stream};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -95,7 +96,11 @@ impl NatsBus {
 
     /// The stream with its state, `None` if it does not exist.
     async fn find(&self, stream: Stream) -> Result<Option<stream::Stream>, BusError> {
-        match self.request(self.context.get_stream(stream.name())).await? {
+        self.find_named(stream.name()).await
+    }
+
+    async fn find_named(&self, name: &str) -> Result<Option<stream::Stream>, BusError> {
+        match self.request(self.context.get_stream(name)).await? {
             Ok(found) => Ok(Some(found)),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => {
@@ -108,12 +113,13 @@ impl NatsBus {
     }
 
     /// The last message kept, asked of the stream's leader, not of a replica that may lag.
-    async fn last_kept(&self, found: &stream::Stream, stream: Stream) -> Result<Option<Message>, BusError> {
+    async fn last_raw(
+        &self,
+        found: &stream::Stream,
+        stream: Stream,
+    ) -> Result<Option<StreamMessage>, BusError> {
         match self.request(found.get_last_raw_message_by_subject(stream.subjects())).await? {
-            Ok(raw) => {
-                let message = convert::message(&raw.subject, &raw.headers, raw.payload);
-                message.map(Some).map_err(BusError::invalid)
-            }
+            Ok(raw) => Ok(Some(raw)),
             Err(error) => match error.kind() {
                 LastRawMessageErrorKind::NoMessageFound => Ok(None),
                 LastRawMessageErrorKind::JetStream(cause) => Err(convert::refusal(&cause)),
@@ -130,7 +136,7 @@ impl NatsBus {
         expected: Expected,
     ) -> Result<PublishAckFuture, PublishError> {
         message.check(stream).map_err(|reason| PublishError::Invalid { reason })?;
-        let headers = convert::headers(stream, &message, expected)?;
+        let headers = convert::addressed(stream, &message, expected)?;
         let publish = PublishMessage::build().headers(headers).payload(message.payload);
         let sent = self.context.send_publish(message.subject, publish);
         self.link.within(SEND_LIMIT, sent).await?.map_err(|error| convert::publish_error(stream, &error))
@@ -162,10 +168,10 @@ impl NatsBus {
         Ok(config)
     }
 
-    async fn pull(&self, consumer: &PullConsumer, wanted: &Consumer) -> Result<pull::Stream, BusError> {
+    async fn pull(&self, consumer: &PullConsumer, prefetch: usize) -> Result<pull::Stream, BusError> {
         let messages = consumer
             .stream()
-            .max_messages_per_batch(wanted.prefetch)
+            .max_messages_per_batch(prefetch)
             .expires(PULL_EXPIRY)
             .heartbeat(self.settings.idle_heartbeat)
             .messages();
@@ -176,16 +182,7 @@ impl NatsBus {
 #[async_trait]
 impl Bus for NatsBus {
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError> {
-        for stream in Stream::ALL {
-            let config = convert::stream_config(stream, settings);
-            if let Err(error) = self.request(self.context.create_or_update_stream(config)).await? {
-                return Err(match error.kind() {
-                    CreateStreamErrorKind::JetStream(cause) => convert::refusal(&cause),
-                    _ => BusError::unavailable(error),
-                });
-            }
-        }
-        Ok(())
+        self.set_up(settings).await
     }
 
     async fn tail(&self, stream: Stream) -> Result<Tail, BusError> {
@@ -193,7 +190,8 @@ impl Bus for NatsBus {
             return Ok(Tail { sequence: 0, message: None, incarnation: String::new() });
         };
         let info = found.cached_info();
-        let message = if info.state.messages == 0 { None } else { self.last_kept(&found, stream).await? };
+        let raw = if info.state.messages == 0 { None } else { self.last_raw(&found, stream).await? };
+        let message = raw.map(|raw| convert::any_message(&raw.subject, &raw.headers, raw.payload));
         let incarnation = info.created.unix_timestamp_nanos().to_string();
         Ok(Tail { sequence: info.state.last_sequence, message, incarnation })
     }
@@ -258,12 +256,9 @@ impl Bus for NatsBus {
             self.request(self.context.get_stream_no_info(stream.name())).await?.map_err(BusError::invalid)?;
         let config = self.consumer_config(&on, consumer).await?;
         let created = self.request(on.create_consumer(config)).await?;
-        let created = created.map_err(|error| match error.kind() {
-            ConsumerErrorKind::JetStream(cause) => convert::refusal(&cause),
-            _ => BusError::unavailable(error),
-        })?;
-        let messages = self.pull(&created, consumer).await?;
-        Ok(Subscription::new(subscription::deliveries(self.link.clone(), losses, messages)))
+        let created = created.map_err(convert::consumer_error)?;
+        let messages = self.pull(&created, consumer.prefetch).await?;
+        Ok(Subscription::new(subscription::deliveries(self.clone(), stream, losses, messages)))
     }
 
     async fn signal(&self, subject: &str, payload: Bytes) -> Result<(), BusError> {
@@ -289,5 +284,9 @@ impl Bus for NatsBus {
     async fn health(&self) -> Result<(), BusError> {
         let account = self.link.within(HEALTH_LIMIT, self.context.query_account()).await?;
         account.map(drop).map_err(BusError::unavailable)
+    }
+
+    fn largest_message(&self) -> usize {
+        self.link.client.max_payload()
     }
 }

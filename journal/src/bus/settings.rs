@@ -13,11 +13,22 @@ pub struct Retention {
     pub max_bytes: u64,
 }
 
+/// Where a server keeps a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In files.
+    File,
+    /// In memory: a restart of all its servers empties it.
+    Memory,
+}
+
 /// Settings of the four streams: of the deployment, not of the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSettings {
     /// Servers that hold a copy of each stream.
     pub replicas: usize,
+    /// Where they keep it.
+    pub storage: Storage,
     /// How long a message id is remembered: the same id within it is a duplicate.
     pub duplicate_window: Duration,
     /// Of [`Stream::Events`]. By default no age, so that the last event stays and the relay knows where it stopped.
@@ -37,6 +48,7 @@ impl Default for StreamSettings {
     fn default() -> Self {
         Self {
             replicas: 1,
+            storage: Storage::File,
             duplicate_window: Duration::from_secs(120),
             events: Retention { max_age: Duration::ZERO, max_bytes: 1024 * MIB },
             notify: Retention { max_age: DAY * 7, max_bytes: 64 * MIB },

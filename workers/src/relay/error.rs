@@ -12,8 +12,8 @@ pub enum RelayError {
     Fenced,
     /// The bus was filled from another journal.
     #[error(
-        "the bus holds events of journal {bus}, but this is journal {journal}: connect the bus of this journal, or \
-         delete the stream DCM_EVENTS so that it is refilled"
+        "the bus holds events of journal {bus}, but this is journal {journal}: connect the bus of this journal, or have \
+         the stream DCM_EVENTS refilled (dcm bus repair --rebuild)"
     )]
     OtherJournal {
         /// What the last message says.
@@ -24,7 +24,7 @@ pub enum RelayError {
     /// The bus knows of events that the journal does not: the journal lost some.
     #[error(
         "the bus is ahead of the journal (event {bus}, the journal ends at {head}): the journal lost events, restore it; \
-         or delete the stream DCM_EVENTS so that it is refilled"
+         or have the stream DCM_EVENTS refilled (dcm bus repair --rebuild)"
     )]
     BusAhead {
         /// Order of the last event on the bus.
@@ -34,15 +34,15 @@ pub enum RelayError {
     },
     /// The journal has another event where the bus has its last one.
     #[error(
-        "the bus and the journal have different events at {order}: the journal was restored and written again; delete \
-         the stream DCM_EVENTS so that it is refilled"
+        "the bus and the journal have different events at {order}: the journal was restored and written again; have the \
+         stream DCM_EVENTS refilled (dcm bus repair --rebuild)"
     )]
     Diverged {
         /// Order of the event.
         order: u64,
     },
     /// The last message is none that a relay writes.
-    #[error("the last message of DCM_EVENTS was not written by a relay: {reason}")]
+    #[error("the last message of DCM_EVENTS was not written by a relay: {reason}; remove it (dcm bus repair)")]
     Foreign {
         /// What is wrong with it.
         reason: String,

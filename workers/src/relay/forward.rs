@@ -4,7 +4,7 @@ use dcm_journal::bus::{BatchError, Message, Published, REPLAYED_HEADER, Stream};
 use dcm_schemas::hint::{self, Family, Hint};
 use dcm_schemas::{Position, Recorded, cloudevents, subjects};
 
-use super::{BATCH, Keys, Place, REFILLED_TO_HEADER, Relay, Trouble, lag};
+use super::{BATCH, Keys, Place, REFILLED_TO_HEADER, Relay, Trouble, lag, oversize};
 
 impl Relay {
     /// Publishes the next batch and the hints that follow from it. Whether there may be more at once.
@@ -18,7 +18,7 @@ impl Relay {
         let mut previous = place.position;
         for event in &events {
             let key = keys.of(self.journal.as_ref(), event).await?;
-            messages.push(message(event, previous, &key, place.refilled_to));
+            messages.push(message(event, previous, &key, place.refilled_to, self.bus.largest_message()));
             previous = event.position;
         }
         self.publish(messages, place.sequence).await?;
@@ -109,7 +109,15 @@ impl Hinted {
     }
 }
 
-fn message(event: &Recorded, previous: Position, key: &str, refilled_to: u64) -> Message {
+/// The message for an event whose subject has the key `key`, where events up to `refilled_to` are no news and a message
+/// has at most `largest` bytes.
+pub(super) fn message(
+    event: &Recorded,
+    previous: Position,
+    key: &str,
+    refilled_to: u64,
+    largest: usize,
+) -> Message {
     let envelope = &event.envelope;
     let subject = subjects::event(subjects::aggregate(&envelope.stream), key, &envelope.r#type);
     let mut headers = cloudevents::event_headers(event, previous);
@@ -119,7 +127,8 @@ fn message(event: &Recorded, previous: Position, key: &str, refilled_to: u64) ->
     if event.position.order <= refilled_to {
         headers.push((REPLAYED_HEADER.to_owned(), "true".to_owned()));
     }
-    Message { subject, id: envelope.id, headers, payload: cloudevents::event_payload(envelope).into() }
+    let payload = cloudevents::event_payload(envelope).into();
+    oversize::fitted(Message { subject, id: envelope.id, headers, payload }, largest)
 }
 
 fn hint_message(hint: Hint) -> (Stream, Message) {

@@ -9,13 +9,17 @@
 //! Only one relay should run at a time: whoever starts it holds a lease, and starts it again after
 //! [`RelayError::Fenced`] only while it still does.
 
+mod compare;
 mod error;
 mod forward;
 mod health;
 mod keys;
+mod oversize;
 mod place;
+mod repair;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use compare::{Difference, Differences, Findings};
 pub use error::RelayError;
 use error::Trouble;
 use health::Reporter;
@@ -33,6 +38,8 @@ pub use health::{RelayHealth, RelayState};
 use keys::Keys;
 use place::{Place, Reached};
 pub use place::{REFILLED_TO_HEADER, StartAt};
+pub use repair::{Repair, RepairError, Repaired};
+pub use verify::{VerifyError, Window, verify};
 
 /// Events of one batch: as many as the bus takes without waiting for an answer.
 const BATCH: usize = 256;

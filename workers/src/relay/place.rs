@@ -2,7 +2,7 @@
 
 use dcm_journal::bus::{Message, Stream};
 use dcm_schemas::Position;
-use dcm_schemas::cloudevents::Received;
+use dcm_schemas::cloudevents::{self, Received};
 
 use super::error::fenced;
 use super::{Relay, RelayError, Trouble};
@@ -85,9 +85,15 @@ impl Relay {
         if tail.incarnation != place.incarnation || tail.sequence < place.sequence {
             return Err(Trouble::Passing("the stream of events was lost".to_owned()));
         }
-        match tail.sequence == place.sequence {
-            true => Ok(()),
-            false => Err(fenced()),
+        if tail.sequence > place.sequence {
+            return Err(fenced());
+        }
+        let last = tail.message.and_then(|last| cloudevents::position(&last.headers));
+        match last {
+            Some(last) if last.order == place.order => Ok(()),
+            // Nothing was published yet, or what was there grew too old.
+            None if tail.sequence == 0 || !self.streams.events.max_age.is_zero() => Ok(()),
+            _ => Err(Trouble::Passing("the stream of events lost its last messages".to_owned())),
         }
     }
 

@@ -1,13 +1,17 @@
 //! One stream in memory: what is kept, who consumes it, and what is outstanding. Time is an argument.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::bus::delivery::Verdict;
-use crate::bus::{BusError, Consumer, Message, PublishError, Published, Start, Stream, subject};
+use super::given_up::Abandoned;
+use crate::bus::{
+    BusError, Consumer, GaveUp, Kept, Message, PublishError, Published, Start, Stream, subject,
+};
 
 /// How many deliveries of one consumer may be unsettled before it gets no new ones (JetStream's default).
 const MAX_UNSETTLED: usize = 1000;
@@ -26,6 +30,7 @@ pub(super) struct StreamState {
     ages: VecDeque<(Instant, Uuid)>,
     consumers: HashMap<String, ConsumerState>,
     ephemeral_names: u64,
+    given_up: Vec<Abandoned>,
 }
 
 struct ConsumerState {
@@ -40,6 +45,13 @@ struct Unsettled {
     attempt: u64,
     /// When it comes again.
     due: Instant,
+}
+
+impl Unsettled {
+    fn abandoned(self, stream: Stream, consumer: &str, sequence: u64, cause: GaveUp) -> Abandoned {
+        let Self { message, attempt: deliveries, .. } = self;
+        Abandoned { stream, consumer: consumer.to_owned(), sequence, deliveries, cause, message }
+    }
 }
 
 /// What a consumer is to do now.
@@ -65,6 +77,7 @@ impl StreamState {
             ages: VecDeque::new(),
             consumers: HashMap::new(),
             ephemeral_names: 0,
+            given_up: Vec::new(),
         }
     }
 
@@ -91,6 +104,9 @@ impl StreamState {
         if let Some(&sequence) = self.ids.get(&message.id) {
             return Ok(Published { sequence, duplicate: true });
         }
+        if self.stream.keeps_last_of_subject() {
+            self.kept.retain(|_, kept| kept.subject != message.subject);
+        }
         self.last_sequence += 1;
         self.ids.insert(message.id, self.last_sequence);
         self.ages.push_back((now, message.id));
@@ -101,6 +117,22 @@ impl StreamState {
             }
         }
         Ok(Published { sequence: self.last_sequence, duplicate: false })
+    }
+
+    /// The first `limit` messages kept from sequence `from` on.
+    pub(super) fn read(&self, from: u64, limit: usize) -> Vec<Kept> {
+        let kept = self.kept.range(from..).take(limit);
+        kept.map(|(&sequence, message)| Kept { sequence, message: Ok(message.clone()) }).collect()
+    }
+
+    /// Removes messages; what was delivered of them may still be settled.
+    pub(super) fn remove(&mut self, sequences: RangeInclusive<u64>) {
+        self.kept.retain(|sequence, _| !sequences.contains(sequence));
+    }
+
+    /// What consumers gave up since this was last asked.
+    pub(super) fn take_given_up(&mut self) -> Vec<Abandoned> {
+        std::mem::take(&mut self.given_up)
     }
 
     /// Ids leave with the window, or, to bound the memory, when there are more of them than twice the capacity.
@@ -169,6 +201,13 @@ impl StreamState {
     /// What the consumer is to do now.
     pub(super) fn next(&mut self, name: &str, now: Instant) -> Next {
         let Some(state) = self.consumers.get_mut(name) else { return Next::Wait(None) };
+        let exhausted = state.exhausted(now);
+        if self.stream != Stream::Dead {
+            let abandoned = |(sequence, unsettled): (u64, Unsettled)| {
+                unsettled.abandoned(self.stream, name, sequence, GaveUp::MaxDeliveries)
+            };
+            self.given_up.extend(exhausted.into_iter().map(abandoned));
+        }
         if let Some((sequence, attempt, message)) = state.redeliver(now) {
             return Next::Deliver(sequence, attempt, message);
         }
@@ -196,8 +235,17 @@ impl StreamState {
             if let Some(unsettled) = state.unsettled.get_mut(&sequence) {
                 unsettled.due = now + delay;
             }
-        } else if state.unsettled.remove(&sequence).is_some() && self.stream.is_work_queue() {
+            return;
+        }
+        let Some(unsettled) = state.unsettled.remove(&sequence) else { return };
+        if self.stream.is_work_queue() {
             self.kept.remove(&sequence);
+        }
+        if let Verdict::Term(reason) = verdict
+            && self.stream != Stream::Dead
+        {
+            let cause = GaveUp::Terminated(Some(reason).filter(|reason| !reason.is_empty()));
+            self.given_up.push(unsettled.abandoned(self.stream, name, sequence, cause));
         }
     }
 }
@@ -210,10 +258,15 @@ impl ConsumerState {
         Next::Deliver(sequence, 1, message)
     }
 
-    /// The first delivery that is due again. One that was tried often enough is given up.
-    fn redeliver(&mut self, now: Instant) -> Option<(u64, u64, Message)> {
+    /// Takes out what is due again and was tried as often as it may be.
+    fn exhausted(&mut self, now: Instant) -> Vec<(u64, Unsettled)> {
         let max = self.consumer.max_deliver.map_or(u64::MAX, u64::from);
-        self.unsettled.retain(|_, unsettled| unsettled.due > now || unsettled.attempt < max);
+        let exhausted = |_: &u64, unsettled: &mut Unsettled| unsettled.due <= now && unsettled.attempt >= max;
+        self.unsettled.extract_if(.., exhausted).collect()
+    }
+
+    /// The first delivery that is due again.
+    fn redeliver(&mut self, now: Instant) -> Option<(u64, u64, Message)> {
         let (&sequence, unsettled) = self.unsettled.iter_mut().find(|(_, unsettled)| unsettled.due <= now)?;
         unsettled.attempt += 1;
         unsettled.due = now + self.consumer.wait(unsettled.attempt);

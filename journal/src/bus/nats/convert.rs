@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{PublishError as NatsPublishError, PublishErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::bus::message::is_bus_header;
-use crate::bus::{BusError, Consumer, Message, PublishError, Start, Stream, StreamSettings};
+use crate::bus::{BusError, Consumer, Message, PublishError, Start, Stream};
 
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
@@ -29,30 +29,6 @@ pub(super) struct Expected {
 
 /// How long the server remembers a consumer without a durable name and without a subscription.
 const EPHEMERAL_LIFE: Duration = Duration::from_secs(30);
-
-pub(super) fn stream_config(stream: Stream, settings: &StreamSettings) -> Config {
-    let retention = settings.retention(stream);
-    Config {
-        name: stream.name().to_owned(),
-        subjects: vec![stream.subjects().to_owned()],
-        retention: if stream.is_work_queue() { RetentionPolicy::WorkQueue } else { RetentionPolicy::Limits },
-        discard: DiscardPolicy::Old,
-        storage: StorageType::File,
-        num_replicas: settings.replicas,
-        max_age: retention.max_age,
-        // JetStream says "no limit" with -1.
-        max_bytes: match retention.max_bytes {
-            0 => -1,
-            bytes => i64::try_from(bytes).unwrap_or(i64::MAX),
-        },
-        max_messages: -1,
-        max_messages_per_subject: -1,
-        max_consumers: -1,
-        max_message_size: -1,
-        duplicate_window: settings.duplicate_window,
-        ..Config::default()
-    }
-}
 
 pub(super) fn consumer_config(consumer: &Consumer) -> pull::Config {
     pull::Config {
@@ -74,20 +50,13 @@ pub(super) fn consumer_config(consumer: &Consumer) -> pull::Config {
     }
 }
 
-/// The headers of a message that was checked, with those the bus adds.
-pub(super) fn headers(
+/// The headers of a message that was checked, with those that say where it is to be stored.
+pub(super) fn addressed(
     stream: Stream,
     message: &Message,
     expected: Expected,
 ) -> Result<HeaderMap, PublishError> {
-    let mut map = HeaderMap::new();
-    for (name, value) in &message.headers {
-        let invalid = |reason: String| PublishError::Invalid { reason };
-        let name: HeaderName = name.parse().map_err(|_| invalid(format!("header name {name:?}")))?;
-        let value: HeaderValue = value.parse().map_err(|_| invalid(format!("header value of {name:?}")))?;
-        map.insert(name, value);
-    }
-    map.insert(MESSAGE_ID, message.id.to_string());
+    let mut map = headers(message).map_err(|reason| PublishError::Invalid { reason })?;
     map.insert(EXPECTED_STREAM, stream.name());
     if let Some(sequence) = expected.sequence {
         map.insert(EXPECTED_LAST_SEQUENCE, sequence.to_string());
@@ -98,22 +67,50 @@ pub(super) fn headers(
     Ok(map)
 }
 
+/// The headers of a message, and its id. Errors: what is wrong with one.
+pub(super) fn headers(message: &Message) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    for (name, value) in &message.headers {
+        let name: HeaderName = name.parse().map_err(|_| format!("header name {name:?}"))?;
+        let value: HeaderValue = value.parse().map_err(|_| format!("header value of {name:?}"))?;
+        map.insert(name, value);
+    }
+    map.insert(MESSAGE_ID, message.id.to_string());
+    Ok(map)
+}
+
 /// The message as stored. Errors: it has no id of ours, so none of us wrote it.
 pub(super) fn message(subject: &str, map: &HeaderMap, payload: Bytes) -> Result<Message, String> {
-    let id = map.get(MESSAGE_ID).and_then(|id| Uuid::parse_str(id.as_str()).ok());
-    let id = id.ok_or_else(|| format!("a message on {subject} has no UUID as {MESSAGE_ID}"))?;
+    let message = any_message(subject, map, payload);
+    match message.id.is_nil() {
+        true => Err(format!("a message on {subject} has no UUID as {MESSAGE_ID}")),
+        false => Ok(message),
+    }
+}
+
+/// The message as stored, with the nil id if it has none of ours.
+pub(super) fn any_message(subject: &str, map: &HeaderMap, payload: Bytes) -> Message {
+    let id = map.get(MESSAGE_ID).and_then(|id| Uuid::parse_str(id.as_str()).ok()).unwrap_or_default();
     let headers = map
         .iter()
         .filter(|(name, _)| !is_bus_header(name.as_ref()))
         .filter_map(|(name, values)| values.last().map(|value| (name.to_string(), value.to_string())))
         .collect();
-    Ok(Message { subject: subject.to_owned(), id, headers, payload }.with_sorted_headers())
+    Message { subject: subject.to_owned(), id, headers, payload }.with_sorted_headers()
 }
 
 /// Tells a refusal for good from one that may pass. A stream that is missing may be created by its writer.
 pub(super) fn refusal(error: &jetstream::Error) -> BusError {
     let passes = [ErrorCode::STREAM_NOT_FOUND, ErrorCode::CONSUMER_NOT_FOUND].contains(&error.error_code());
     if passes || error.code() >= 500 { BusError::unavailable(error) } else { BusError::invalid(error) }
+}
+
+/// Why there is no consumer.
+pub(super) fn consumer_error(error: ConsumerError) -> BusError {
+    match error.kind() {
+        ConsumerErrorKind::JetStream(cause) => refusal(&cause),
+        _ => BusError::unavailable(error),
+    }
 }
 
 /// Why a publish was not acknowledged as stored.

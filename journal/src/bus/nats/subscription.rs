@@ -5,66 +5,82 @@ use async_nats::jetstream::{self, AckKind};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
-use super::convert;
-use super::link::Link;
+use super::upkeep::Terminated;
+use super::{NatsBus, convert};
 use crate::bus::delivery::{Settle, Verdict};
-use crate::bus::{BusError, Delivery};
+use crate::bus::{BusError, Delivery, Stream};
 
 /// The longest reason sent with a `term`.
 const MAX_REASON: usize = 200;
 
 struct Puller {
-    link: Link,
     losses: watch::Receiver<u64>,
     messages: pull::Stream,
 }
 
-/// Deliveries until the connection is lost, heartbeats are missed, or the consumer is gone; then the reason.
-pub(super) fn deliveries(
-    link: Link,
+/// Messages until the connection is lost, heartbeats are missed, or the consumer is gone; then the reason.
+pub(super) fn received(
     losses: watch::Receiver<u64>,
     messages: pull::Stream,
-) -> BoxStream<'static, Result<Delivery, String>> {
-    let puller = Puller { link, losses, messages };
+) -> BoxStream<'static, Result<jetstream::Message, String>> {
+    let puller = Puller { losses, messages };
     stream::unfold(Some(puller), |puller| async move {
         let mut puller = puller?;
         match puller.next().await {
-            Ok(delivery) => Some((Ok(delivery), Some(puller))),
+            Ok(received) => Some((Ok(received), Some(puller))),
             Err(reason) => Some((Err(reason), None)),
         }
     })
     .boxed()
 }
 
-impl Puller {
-    async fn next(&mut self) -> Result<Delivery, String> {
-        loop {
-            let next = tokio::select! {
-                biased;
-                _ = self.losses.changed() => return Err("the connection was lost".to_owned()),
-                next = self.messages.next() => next,
-            };
-            let received = next.ok_or("the message stream ended")?.map_err(|error| error.to_string())?;
-            match delivery(&self.link, received) {
-                Ok(delivery) => return Ok(delivery),
+/// What was [`received`], as deliveries.
+pub(super) fn deliveries(
+    bus: NatsBus,
+    stream: Stream,
+    losses: watch::Receiver<u64>,
+    messages: pull::Stream,
+) -> BoxStream<'static, Result<Delivery, String>> {
+    let deliveries = received(losses, messages).then(move |received| {
+        let bus = bus.clone();
+        async move {
+            match delivery(&bus, stream, received?) {
+                Ok(delivery) => Ok(Some(delivery)),
                 Err((received, reason)) => {
                     tracing::warn!(reason, "a foreign message on the bus is passed over");
                     received.ack_with(AckKind::Term).await.map_err(|error| error.to_string())?;
+                    Ok(None)
                 }
             }
         }
+    });
+    deliveries.try_filter_map(async |delivery| Ok(delivery)).boxed()
+}
+
+impl Puller {
+    async fn next(&mut self) -> Result<jetstream::Message, String> {
+        let next = tokio::select! {
+            biased;
+            _ = self.losses.changed() => return Err("the connection was lost".to_owned()),
+            next = self.messages.next() => next,
+        };
+        next.ok_or("the message stream ended")?.map_err(|error| error.to_string())
     }
 }
 
 fn delivery(
-    link: &Link,
+    bus: &NatsBus,
+    stream: Stream,
     received: jetstream::Message,
 ) -> Result<Delivery, (Box<jetstream::Message>, String)> {
-    let (sequence, attempt) = match received.info() {
-        Ok(info) => (info.stream_sequence, u64::try_from(info.delivered).unwrap_or(1)),
+    let (sequence, attempt, consumer) = match received.info() {
+        Ok(info) => {
+            let attempt = u64::try_from(info.delivered).unwrap_or(1);
+            (info.stream_sequence, attempt, info.consumer.to_owned())
+        }
         Err(error) => {
             let reason = error.to_string();
             return Err((Box::new(received), reason));
@@ -75,14 +91,28 @@ fn delivery(
         Ok(message) => message,
         Err(reason) => return Err((Box::new(received), reason)),
     };
-    let settle = Reply { link: link.clone(), subject: received.reply.clone() };
+    let job = stream.is_work_queue().then(|| Terminated {
+        message: message.clone(),
+        consumer,
+        sequence,
+        attempt,
+    });
+    let settle = Reply::to(bus.clone(), &received, job);
     Ok(Delivery::new(message, sequence, attempt, Box::new(settle)))
 }
 
 /// Where a delivery's verdict goes.
-struct Reply {
-    link: Link,
+pub(super) struct Reply {
+    bus: NatsBus,
     subject: Option<async_nats::Subject>,
+    /// What is to be written down before it is terminated.
+    job: Option<Terminated>,
+}
+
+impl Reply {
+    pub(super) fn to(bus: NatsBus, received: &jetstream::Message, job: Option<Terminated>) -> Self {
+        Self { bus, subject: received.reply.clone(), job }
+    }
 }
 
 #[async_trait]
@@ -90,8 +120,12 @@ impl Settle for Reply {
     async fn settle(&self, verdict: Verdict) -> Result<(), BusError> {
         let subject =
             self.subject.clone().ok_or_else(|| BusError::invalid("a delivery without a reply subject"))?;
-        let sent = self.link.client.publish(subject, body(verdict));
-        self.link.within(super::SEND_LIMIT, sent).await?.map_err(BusError::unavailable)
+        if let (Some(job), Verdict::Term(reason)) = (&self.job, &verdict) {
+            self.bus.record_terminated(job, reason).await?;
+        }
+        let link = &self.bus.link;
+        let sent = link.client.publish(subject, body(verdict));
+        link.within(super::SEND_LIMIT, sent).await?.map_err(BusError::unavailable)
     }
 }
 

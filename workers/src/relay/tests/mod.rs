@@ -4,6 +4,7 @@
 
 mod local;
 mod nats;
+mod repair;
 mod site;
 
 use std::collections::BTreeMap;

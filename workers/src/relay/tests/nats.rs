@@ -9,14 +9,14 @@ use super::site::Site;
 use super::*;
 
 /// A server on a random loopback port, with JetStream in a temporary folder, ended on drop.
-struct Server {
+pub(super) struct Server {
     directory: tempfile::TempDir,
     port: String,
     child: Option<Child>,
 }
 
 impl Server {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let mut server = Self { directory: tempfile::tempdir().unwrap(), port: "-1".to_owned(), child: None };
         server.start().await;
         server
@@ -62,8 +62,12 @@ impl Server {
     }
 
     async fn bus(&self) -> Arc<dyn Bus> {
+        Arc::new(self.nats_bus().await)
+    }
+
+    pub(super) async fn nats_bus(&self) -> NatsBus {
         let url = format!("nats://127.0.0.1:{}", self.port).parse().unwrap();
-        Arc::new(NatsBus::connect(&url, NatsSettings::default()).await.unwrap())
+        NatsBus::connect(&url, NatsSettings::default()).await.unwrap()
     }
 }
 

@@ -1,0 +1,95 @@
+//! What keeping a bus takes beyond using it: reading what a stream holds, removing from it, and hearing what its
+//! consumers gave up.
+
+use std::ops::RangeInclusive;
+
+use async_trait::async_trait;
+use dcm_domain::value::Timestamp;
+use futures::stream::BoxStream;
+
+use super::delivery::{Settle, Verdict};
+use super::{Bus, BusError, Message, Stream};
+
+/// A bus that can be kept. Apart from [`Bus`], so that nobody who only uses the bus can remove from it.
+#[async_trait]
+pub trait Upkeep: Bus {
+    /// What a stream holds from sequence `from` on, in its order: at most `limit` messages, and none only if there are
+    /// none, or no stream. Errors: `Invalid` for the work queue, whose messages belong to their consumer.
+    async fn read(&self, stream: Stream, from: u64, limit: usize) -> Result<Vec<Kept>, BusError>;
+
+    /// Removes the messages with these sequences; consumers pass over them. What is gone already is no error.
+    async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError>;
+
+    /// What consumers of the other streams than [`Stream::Dead`] give up, and gave up since the streams were set up.
+    /// Whoever asks at the same time shares it; what is not settled comes again. It ends as a subscription does.
+    async fn given_up(&self) -> Result<GivenUps, BusError>;
+}
+
+/// What consumers gave up, up to the first error, which is the reason of the end.
+pub type GivenUps = BoxStream<'static, Result<GivenUp, String>>;
+
+/// A message as a stream holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its sequence in the stream, from 1.
+    pub sequence: u64,
+    /// The message; or, if none of us wrote it, what is wrong with it.
+    pub message: Result<Message, String>,
+}
+
+/// Why a message was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GaveUp {
+    /// It was delivered as often as its consumer allows, and never settled.
+    MaxDeliveries,
+    /// Its consumer said that it can never be handled, for this reason if it told one.
+    Terminated(Option<String>),
+}
+
+/// A message that a consumer gave up.
+pub struct GivenUp {
+    /// The stream it is of.
+    pub stream: Stream,
+    /// The consumer's name.
+    pub consumer: String,
+    /// The message's sequence in the stream.
+    pub sequence: u64,
+    /// How often it was delivered.
+    pub deliveries: u64,
+    /// Why it was given up.
+    pub cause: GaveUp,
+    /// When.
+    pub at: Timestamp,
+    /// The message; `None` if the stream holds it no longer.
+    pub message: Option<Message>,
+    pub(super) settle: Box<dyn Settle>,
+}
+
+impl GivenUp {
+    /// Says that it is seen to. On an error it comes again.
+    pub async fn ack(&self) -> Result<(), BusError> {
+        self.settle.settle(Verdict::Ack).await
+    }
+}
+
+impl std::fmt::Debug for GivenUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GivenUp")
+            .field("stream", &self.stream)
+            .field("consumer", &self.consumer)
+            .field("sequence", &self.sequence)
+            .field("deliveries", &self.deliveries)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Refuses to read what belongs to a consumer.
+pub(super) fn check_readable(stream: Stream) -> Result<(), BusError> {
+    match stream.is_work_queue() {
+        true => {
+            Err(BusError::invalid(format!("{} is a work queue: only its consumer reads it", stream.name())))
+        }
+        false => Ok(()),
+    }
+}
