@@ -164,6 +164,14 @@ impl ReadModels {
         self.reads.execute("select 1").await.map(drop)
     }
 
+    /// The pools of readers and writers: name, and how many connections are open, idle, and allowed at most.
+    pub fn pools(&self) -> [(&'static str, u32, u32, u32); 2] {
+        [("read-models-read", &self.reads), ("read-models-write", &self.writes)].map(|(name, pool)| {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            (name, pool.size(), idle, pool.options().get_max_connections())
+        })
+    }
+
     /// How far each read model is.
     ///
     /// # Errors

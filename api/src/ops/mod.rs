@@ -1,5 +1,6 @@
 //! What operators look at: health, readiness, metrics, read models.
 
+pub mod figures;
 mod health;
 mod projections;
 mod readiness;

@@ -197,13 +197,10 @@ fn typed(defaults: &Table, path: &[&str], text: &str) -> Value {
         }
         Some(_) => plain(),
         None => {
-            let as_number = text.parse().map(|number| nested(path, Value::Integer(number)));
-            match as_number {
-                Ok(table) if Config::deserialize_from(&table).is_ok() => {
-                    lookup(&table, path).cloned().unwrap_or_else(plain)
-                }
-                _ => plain(),
-            }
+            let integer = text.parse().map(Value::Integer).ok();
+            let number = text.parse().map(Value::Float).ok();
+            let fits = |value: &Value| Config::deserialize_from(&nested(path, value.clone())).is_ok();
+            integer.into_iter().chain(number).find(fits).unwrap_or_else(plain)
         }
     }
 }
