@@ -1,18 +1,24 @@
 //! Read model `alarms`: the alarm counts of each subcloud.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::subcloud::{AlarmRow as OldRow, AlarmSummary, Subcloud, SubcloudEvent};
-use dcm_schemas::{Recorded, registry};
+use dcm_domain::subcloud::{
+    AlarmRow as OldRow, AlarmSummary, ImportedSubcloud, Subcloud, SubcloudAdded, SubcloudEvent,
+};
+use dcm_domain::value::Name;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::batch::Event;
 use crate::checkpoint::signed;
-use crate::projection::{ProjectError, Projection};
+use crate::projection::{ProjectError, Projection, Source};
+use crate::rows::{self, Cell, Known, Target};
 use crate::store::{ReadModels, sql};
+use crate::table::Table;
 
 /// The one projection of alarms.
 pub(crate) const PROJECTION: AlarmsProjection = AlarmsProjection;
@@ -21,9 +27,6 @@ pub(crate) struct AlarmsProjection;
 
 /// Status of a subcloud whose alarms are not known.
 const DISABLED: &str = "disabled";
-
-/// Rows of one statement that adds subclouds.
-const MOST_ROWS: usize = 1000;
 
 /// The alarm counts of one subcloud, as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl Alarms {
              from subcloud_alarms_v{version} where shown = 1
              order by case when old_id is null then 1 else 0 end desc, coalesce(old_id, added) desc"
         );
-        sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(row).collect()
+        sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(|row| shown(row, 0)).collect()
     }
 
     /// How many subclouds have each status, in no particular order.
@@ -78,19 +81,36 @@ impl Alarms {
     }
 }
 
-fn row(row: &AnyRow) -> Result<AlarmRow, sqlx::Error> {
+/// What is shown of a row, from its column `first` on.
+fn shown(row: &AnyRow, first: usize) -> Result<AlarmRow, sqlx::Error> {
     Ok(AlarmRow {
-        name: row.try_get(0)?,
-        uuid: row.try_get(1)?,
+        name: row.try_get(first)?,
+        uuid: row.try_get(first + 1)?,
         summary: AlarmSummary {
-            critical_alarms: row.try_get(2)?,
-            major_alarms: row.try_get(3)?,
-            minor_alarms: row.try_get(4)?,
-            warnings: row.try_get(5)?,
-            cloud_status: row.try_get(6)?,
+            critical_alarms: row.try_get(first + 2)?,
+            major_alarms: row.try_get(first + 3)?,
+            minor_alarms: row.try_get(first + 4)?,
+            warnings: row.try_get(first + 5)?,
+            cloud_status: row.try_get(first + 6)?,
         },
     })
 }
+
+/// Every column, in the order rows are written and read.
+const COLUMNS: [&str; 12] = [
+    "uuid",
+    "name",
+    "alarm_uuid",
+    "critical_alarms",
+    "major_alarms",
+    "minor_alarms",
+    "warnings",
+    "cloud_status",
+    "shown",
+    "old_id",
+    "added",
+    "position",
+];
 
 #[async_trait]
 impl Projection for AlarmsProjection {
@@ -98,187 +118,160 @@ impl Projection for AlarmsProjection {
         "alarms"
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
-        vec![format!(
-            "create table if not exists subcloud_alarms_v{version} (
-                uuid text primary key,
-                name text not null,
-                alarm_uuid text,
-                critical_alarms bigint not null,
-                major_alarms bigint not null,
-                minor_alarms bigint not null,
-                warnings bigint not null,
-                cloud_status text not null,
-                shown bigint not null,
-                old_id bigint,
-                added bigint not null,
-                position bigint not null
-            )"
-        )]
+    fn tables(&self) -> Vec<Table> {
+        let columns = "uuid text not null, name text not null, alarm_uuid text, critical_alarms bigint not null, \
+             major_alarms bigint not null, minor_alarms bigint not null, warnings bigint not null, \
+             cloud_status text not null, shown bigint not null, old_id bigint, added bigint not null, \
+             position bigint not null";
+        vec![Table::new("subcloud_alarms", &["uuid"], columns)]
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        vec![format!("subcloud_alarms_v{version}")]
+    fn source(&self) -> Source {
+        Source::Each(Subcloud::KIND)
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
-        let mut pending = Added { version, rows: Vec::new() };
-        for event in batch.iter().filter(|event| event.envelope.stream.kind() == Subcloud::KIND) {
-            let Some(uuid) = event.envelope.stream.uuid() else { continue };
-            let decoded = registry::decode::<SubcloudEvent>(&event.envelope)
-                .map_err(|cause| ProjectError::Unreadable { position: event.position, cause })?;
-            let order = event.position.order;
-            match decoded {
-                SubcloudEvent::SubcloudAdded(added) => pending.rows.push(NewRow {
-                    uuid,
-                    name: added.name.into(),
-                    alarm_uuid: Some(row_uuid(uuid).to_string()),
+        let mut changes = Vec::new();
+        for event in batch.iter().filter(|event| event.kind() == Subcloud::KIND) {
+            if let (Some(uuid), Some(change)) = (event.uuid(), Change::of(event.subcloud()?)) {
+                changes.push((uuid, event.order(), change));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let table = format!("subcloud_alarms_v{version}");
+        let touched: BTreeSet<Uuid> = changes.iter().map(|(uuid, ..)| *uuid).collect();
+        let stored =
+            rows::fetch(connection, &table, &COLUMNS.join(", "), &["uuid"], &rows::keys(&touched)).await?;
+        let mut folded: BTreeMap<Uuid, Option<Stored>> =
+            touched.into_iter().map(|uuid| (uuid, None)).collect();
+        for row in &stored {
+            let row = Stored::read(row)?;
+            folded.insert(row.uuid, Some(row));
+        }
+        for (uuid, order, change) in changes {
+            if let Some(row) = folded.get_mut(&uuid) {
+                *row = change.apply(row.take(), uuid, order);
+            }
+        }
+        let gone: Vec<&Uuid> = folded.iter().filter(|(_, row)| row.is_none()).map(|(uuid, _)| uuid).collect();
+        rows::delete(connection, &table, "uuid", &rows::keys(gone)).await?;
+        let target = Target { table: &table, columns: &COLUMNS, key: 1, known: Known::Replace };
+        target.write(connection, folded.into_values().flatten().map(Stored::cells).collect()).await?;
+        Ok(())
+    }
+}
+
+/// What an event means for a subcloud's alarms.
+enum Change<'a> {
+    Added(&'a SubcloudAdded),
+    Imported(&'a ImportedSubcloud),
+    Renamed(&'a Name),
+    Counted(&'a AlarmSummary),
+    Deleted,
+}
+
+impl<'a> Change<'a> {
+    fn of(event: &'a SubcloudEvent) -> Option<Self> {
+        match event {
+            SubcloudEvent::SubcloudAdded(added) => Some(Self::Added(added)),
+            SubcloudEvent::SubcloudImported(imported) => Some(Self::Imported(&imported.row)),
+            SubcloudEvent::SubcloudRenamed(renamed) => Some(Self::Renamed(&renamed.to)),
+            SubcloudEvent::AlarmSummaryChanged(changed) => Some(Self::Counted(&changed.summary)),
+            SubcloudEvent::SubcloudDeleted(_) => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+
+    /// The row after this change at `order` to the row `before`.
+    fn apply(self, before: Option<Stored>, uuid: Uuid, order: u64) -> Option<Stored> {
+        match self {
+            Self::Added(added) => Some(Stored {
+                uuid,
+                shown: AlarmRow {
+                    name: added.name.to_string(),
+                    uuid: Some(row_uuid(uuid).to_string()),
                     summary: unknown(),
-                    shown: true,
-                    old_id: None,
-                    order,
-                }),
-                SubcloudEvent::SubcloudImported(imported) => {
-                    let row = imported.row;
+                },
+                is_shown: true,
+                old_id: None,
+                added: signed(order),
+                position: signed(order),
+            }),
+            Self::Imported(row) => {
+                let old = row.alarm_row.clone();
+                let old =
+                    old.unwrap_or_else(|| OldRow { id: row.id, uuid: Some(row_uuid(uuid).to_string()) });
+                let summary = row.alarms.clone().unwrap_or_else(unknown);
+                Some(Stored {
+                    uuid,
+                    shown: AlarmRow { name: row.name.to_string(), uuid: old.uuid, summary },
                     // Without a row there, it is shown once its alarms are known.
-                    let shown = row.alarms.is_some();
-                    let summary = row.alarms.unwrap_or_else(unknown);
-                    let OldRow { id, uuid: alarm_uuid } = row
-                        .alarm_row
-                        .unwrap_or_else(|| OldRow { id: row.id, uuid: Some(row_uuid(uuid).to_string()) });
-                    let name = row.name.into();
-                    pending.rows.push(NewRow {
-                        uuid,
-                        name,
-                        alarm_uuid,
-                        summary,
-                        shown,
-                        old_id: Some(id),
-                        order,
-                    });
-                }
-                SubcloudEvent::SubcloudRenamed(renamed) => {
-                    pending.write(connection).await?;
-                    rename(connection, version, uuid, renamed.to.into(), order).await?;
-                }
-                SubcloudEvent::AlarmSummaryChanged(changed) => {
-                    pending.write(connection).await?;
-                    count(connection, version, uuid, changed.summary, order).await?;
-                }
-                SubcloudEvent::SubcloudDeleted(_) => {
-                    pending.write(connection).await?;
-                    let text = format!("delete from subcloud_alarms_v{version} where uuid = $1");
-                    sqlx::query(sql(text)).bind(uuid.to_string()).execute(&mut *connection).await?;
-                }
-                _ => {}
+                    is_shown: row.alarms.is_some(),
+                    old_id: Some(old.id),
+                    added: signed(order),
+                    position: signed(order),
+                })
             }
+            Self::Renamed(name) => before.map(|mut row| {
+                row.shown.name = name.to_string();
+                Stored { position: signed(order), ..row }
+            }),
+            Self::Counted(summary) => before.map(|mut row| {
+                row.shown.summary = summary.clone();
+                Stored { is_shown: true, position: signed(order), ..row }
+            }),
+            Self::Deleted => None,
         }
-        pending.write(connection).await?;
-        Ok(())
     }
 }
 
-/// A row to be added.
-struct NewRow {
+/// A row, whole.
+struct Stored {
     uuid: Uuid,
-    name: String,
-    alarm_uuid: Option<String>,
-    summary: AlarmSummary,
-    shown: bool,
+    shown: AlarmRow,
+    is_shown: bool,
     old_id: Option<i64>,
-    order: u64,
+    added: i64,
+    position: i64,
 }
 
-/// Rows to be added, written together: a take-over brings thousands at once.
-struct Added {
-    version: i64,
-    rows: Vec<NewRow>,
-}
-
-impl Added {
-    async fn write(&mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-        const COLUMNS: usize = 12;
-        for some in self.rows.chunks(MOST_ROWS) {
-            let tuples = (0..some.len()).map(|row| {
-                let places = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column));
-                format!("({})", places.collect::<Vec<_>>().join(", "))
-            });
-            let mut query = sqlx::query(sql(format!(
-                "insert into subcloud_alarms_v{}
-                 (uuid, name, alarm_uuid, critical_alarms, major_alarms, minor_alarms, warnings, cloud_status,
-                  shown, old_id, added, position)
-                 values {}",
-                self.version,
-                tuples.collect::<Vec<_>>().join(", ")
-            )));
-            for row in some {
-                query = query
-                    .bind(row.uuid.to_string())
-                    .bind(row.name.clone())
-                    .bind(row.alarm_uuid.clone())
-                    .bind(row.summary.critical_alarms)
-                    .bind(row.summary.major_alarms)
-                    .bind(row.summary.minor_alarms)
-                    .bind(row.summary.warnings)
-                    .bind(row.summary.cloud_status.clone())
-                    .bind(i64::from(row.shown))
-                    .bind(row.old_id)
-                    .bind(signed(row.order))
-                    .bind(signed(row.order));
-            }
-            query.execute(&mut *connection).await?;
-        }
-        self.rows.clear();
-        Ok(())
+impl Stored {
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let uuid: String = row.try_get(0)?;
+        Ok(Self {
+            uuid: uuid.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?,
+            shown: shown(row, 1)?,
+            is_shown: row.try_get::<i64, _>(8)? != 0,
+            old_id: row.try_get(9)?,
+            added: row.try_get(10)?,
+            position: row.try_get(11)?,
+        })
     }
-}
 
-async fn rename(
-    connection: &mut AnyConnection,
-    version: i64,
-    uuid: Uuid,
-    name: String,
-    order: u64,
-) -> Result<(), sqlx::Error> {
-    let text = format!("update subcloud_alarms_v{version} set name = $2, position = $3 where uuid = $1");
-    sqlx::query(sql(text))
-        .bind(uuid.to_string())
-        .bind(name)
-        .bind(signed(order))
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Sets the counts of a subcloud's row.
-async fn count(
-    connection: &mut AnyConnection,
-    version: i64,
-    uuid: Uuid,
-    summary: AlarmSummary,
-    order: u64,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(sql(format!(
-        "update subcloud_alarms_v{version} set
-            critical_alarms = $2, major_alarms = $3, minor_alarms = $4, warnings = $5, cloud_status = $6, position = $7,
-            shown = 1
-         where uuid = $1"
-    )))
-    .bind(uuid.to_string())
-    .bind(summary.critical_alarms)
-    .bind(summary.major_alarms)
-    .bind(summary.minor_alarms)
-    .bind(summary.warnings)
-    .bind(summary.cloud_status)
-    .bind(signed(order))
-    .execute(connection)
-    .await
-    .map(drop)
+    fn cells(self) -> [Cell; COLUMNS.len()] {
+        let AlarmRow { name, uuid: alarm_uuid, summary } = self.shown;
+        [
+            self.uuid.into(),
+            name.into(),
+            alarm_uuid.into(),
+            summary.critical_alarms.into(),
+            summary.major_alarms.into(),
+            summary.minor_alarms.into(),
+            summary.warnings.into(),
+            summary.cloud_status.into(),
+            self.is_shown.into(),
+            self.old_id.into(),
+            self.added.into(),
+            self.position.into(),
+        ]
+    }
 }
 
 /// A new subcloud's alarms are not known (fleet.md §11).

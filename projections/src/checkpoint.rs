@@ -6,6 +6,8 @@ use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::store::sql;
+
 /// The tables that say what is read and how far it is.
 pub(crate) const TABLES: &[&str] = &[
     "create table if not exists read_model (
@@ -22,6 +24,7 @@ pub(crate) const TABLES: &[&str] = &[
         event_time bigint,
         primary key (name, version)
     )",
+    crate::failure::TABLE,
 ];
 
 /// Where one version of a read model is.
@@ -105,26 +108,26 @@ pub(crate) struct Advance {
     pub event_time: Timestamp,
 }
 
-/// Moves a checkpoint, if nobody else has and no later epoch holds it. False if it was not moved: the caller is fenced.
+/// Moves the checkpoints of `versions` together, if nobody else has moved one and no later epoch holds one. False if not
+/// all were moved: the caller is fenced, and must roll back.
 pub(crate) async fn advance(
     connection: &mut AnyConnection,
-    name: &str,
-    version: i64,
+    versions: &[(&'static str, i64)],
     step: Advance,
 ) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
+    let places = (0..versions.len()).map(|index| format!("(${}, ${})", 2 * index + 5, 2 * index + 6));
+    let text = format!(
         "update projection_checkpoint set position = $1, epoch = $2, event_time = $3
-         where name = $4 and version = $5 and position = $6 and epoch <= $2",
-    )
-    .bind(signed(step.to))
-    .bind(step.epoch)
-    .bind(step.event_time.micros())
-    .bind(name.to_owned())
-    .bind(version)
-    .bind(signed(step.from))
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+         where position = $4 and epoch <= $2 and (name, version) in (values {})",
+        places.collect::<Vec<_>>().join(", ")
+    );
+    let query = sqlx::query(sql(text))
+        .bind(signed(step.to))
+        .bind(step.epoch)
+        .bind(step.event_time.micros())
+        .bind(signed(step.from));
+    let query = versions.iter().fold(query, |query, (name, version)| query.bind(*name).bind(*version));
+    Ok(query.execute(connection).await?.rows_affected() == versions.len() as u64)
 }
 
 /// An order as the databases hold it.

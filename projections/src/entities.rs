@@ -1,5 +1,6 @@
 //! Read models of small kinds: one row per entity, its folded state with its times, and columns for what is asked.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -7,16 +8,16 @@ use async_trait::async_trait;
 use dcm_domain::aggregate::Aggregate;
 use dcm_domain::subcloud::ImportedTimes;
 use dcm_domain::value::Timestamp;
-use dcm_schemas::{Recorded, registry};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
-use crate::checkpoint::signed;
-use crate::groups::AnyQuery;
-use crate::projection::{ProjectError, Projection};
+use crate::batch::Event;
+use crate::projection::{ProjectError, Projection, Source};
+use crate::rows::{self, Cell, Known, Target};
 use crate::store::{ReadModels, sql};
+use crate::table::Table;
 
 /// A value that entities are looked up by.
 pub(crate) enum Key {
@@ -26,15 +27,17 @@ pub(crate) enum Key {
     Number(i64),
 }
 
-impl Key {
-    fn bind<'q>(self, query: AnyQuery<'q>) -> AnyQuery<'q> {
-        match self {
-            // PostgreSQL takes no NUL in a text; nothing is called so.
-            Self::Text(text) => query.bind(text.replace('\0', "\u{fffd}")),
-            Self::Number(number) => query.bind(number),
+impl From<Key> for Cell {
+    fn from(key: Key) -> Self {
+        match key {
+            Key::Text(text) => text.into(),
+            Key::Number(number) => number.into(),
         }
     }
 }
+
+/// What [`row`] reads, in its order.
+const READ: &str = "uuid, state, created_at, updated_at";
 
 /// An aggregate of a small kind, as its read model needs it.
 pub(crate) trait Entity: Aggregate + Serialize + DeserializeOwned {
@@ -116,9 +119,8 @@ impl<A: Entity> Entities<A> {
         let mut tx = self.models.reads.begin().await?;
         let version = ReadModels::active_version(&mut tx, A::MODEL).await?;
         let table = table::<A>(version);
-        let text =
-            format!("select uuid, state, created_at, updated_at from {table} where {condition} order by id");
-        let query = keys.into_iter().fold(sqlx::query(sql(text)), |query, key| key.bind(query));
+        let text = format!("select {READ} from {table} where {condition} order by id");
+        let query = keys.into_iter().fold(sqlx::query(sql(text)), |query, key| Cell::from(key).bind(query));
         query.fetch_all(&mut *tx).await?.iter().map(row).collect()
     }
 }
@@ -151,100 +153,96 @@ impl<A: Entity> Projection for EntityProjection<A> {
         A::MODEL
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
-        let table = table::<A>(version);
+    fn tables(&self) -> Vec<Table> {
         let [(one, one_type), (other, other_type)] = A::COLUMNS;
-        vec![
-            format!(
-                "create table if not exists {table} (
-                    uuid text primary key,
-                    id bigint not null,
-                    {one} {one_type} not null,
-                    {other} {other_type} not null,
-                    state text not null,
-                    created_at bigint not null,
-                    updated_at bigint,
-                    position bigint not null
-                )"
-            ),
-            format!("create index if not exists {table}_id on {table} (id)"),
-            format!("create index if not exists {table}_{one} on {table} ({one})"),
-            format!("create index if not exists {table}_{other} on {table} ({other})"),
-        ]
+        let columns = format!(
+            "uuid text not null, id bigint not null, {one} {one_type} not null, {other} {other_type} not null,
+             state text not null, created_at bigint not null, updated_at bigint, position bigint not null"
+        );
+        let table = Table::new(A::MODEL, &["uuid"], columns);
+        vec![table.index("id", "id").index(one, one).index(other, other)]
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        vec![table::<A>(version)]
+    fn source(&self) -> Source {
+        Source::Each(A::KIND)
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
-        for event in batch.iter().filter(|event| event.envelope.stream.kind() == A::KIND) {
-            if let Some(uuid) = event.envelope.stream.uuid() {
-                apply::<A>(connection, version, uuid, event).await?;
+        let ours = batch.iter().filter(|event| event.kind() == A::KIND);
+        let ours: Vec<(Uuid, &Event)> = ours.filter_map(|event| Some((event.uuid()?, event))).collect();
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let table = table::<A>(version);
+        let touched: BTreeSet<Uuid> = ours.iter().map(|(uuid, _)| *uuid).collect();
+        let stored = rows::fetch(connection, &table, READ, &["uuid"], &rows::keys(&touched)).await?;
+        let mut folded: BTreeMap<Uuid, Option<Folded<A>>> =
+            touched.into_iter().map(|uuid| (uuid, None)).collect();
+        for found in &stored {
+            let row = row::<A>(found)?;
+            folded.insert(row.uuid, Some(Folded { row, position: 0 }));
+        }
+        for (uuid, event) in ours {
+            if let Some(before) = folded.get_mut(&uuid) {
+                *before = fold(before.take().map(|folded| folded.row), uuid, event)?;
             }
         }
-        Ok(())
+        let gone: Vec<&Uuid> = folded.iter().filter(|(_, row)| row.is_none()).map(|(uuid, _)| uuid).collect();
+        rows::delete(connection, &table, "uuid", &rows::keys(gone)).await?;
+        let [(one, _), (other, _)] = A::COLUMNS;
+        let columns = ["uuid", "id", one, other, "state", "created_at", "updated_at", "position"];
+        let target = Target { table: &table, columns: &columns, key: 1, known: Known::Replace };
+        let rows = folded.into_values().flatten().map(Folded::cells).collect::<Result<_, _>>()?;
+        Ok(target.write(connection, rows).await?)
     }
 }
 
-async fn apply<A: Entity>(
-    connection: &mut AnyConnection,
-    version: i64,
+/// An entity with the place of the last event that changed it.
+struct Folded<A> {
+    row: EntityRow<A>,
+    position: u64,
+}
+
+impl<A: Entity> Folded<A> {
+    fn cells(self) -> Result<[Cell; 8], serde_json::Error> {
+        let state = serde_json::to_string(&self.row.state)?;
+        let [one, other] = self.row.state.keys().map(Cell::from);
+        Ok([
+            self.row.uuid.into(),
+            self.row.state.id().into(),
+            one,
+            other,
+            state.into(),
+            self.row.created_at.into(),
+            self.row.updated_at.into(),
+            self.position.into(),
+        ])
+    }
+}
+
+/// The entity after `event`; `None` once it is gone.
+fn fold<A: Entity>(
+    before: Option<EntityRow<A>>,
     uuid: Uuid,
-    event: &Recorded,
-) -> Result<(), ProjectError> {
-    let unreadable = |cause| ProjectError::Unreadable { position: event.position, cause };
-    let decoded = registry::decode::<A::Event>(&event.envelope).map_err(unreadable)?;
-    let text =
-        format!("select uuid, state, created_at, updated_at from {} where uuid = $1", table::<A>(version));
-    let before = sqlx::query(sql(text)).bind(uuid.to_string()).fetch_optional(&mut *connection).await?;
-    let before = before.as_ref().map(row::<A>).transpose()?;
-    let at = event.envelope.recorded_at;
-    let times = before.as_ref().map(|before| match A::changes_row(&decoded, event.envelope.revision) {
+    event: &Event,
+) -> Result<Option<Folded<A>>, ProjectError> {
+    let decoded = event.decode::<A::Event>()?;
+    let at = event.at();
+    let times = before.as_ref().map(|before| match A::changes_row(&decoded, event.envelope().revision) {
         true => (before.created_at, Some(at)),
         false => (before.created_at, before.updated_at),
     });
     let state =
-        A::evolve(before.map(|before| before.state), &decoded).map_err(|cause| unreadable(cause.into()))?;
+        A::evolve(before.map(|before| before.state), &decoded).map_err(|cause| event.unreadable(cause))?;
     if state.is_deleted() {
-        let text = format!("delete from {} where uuid = $1", table::<A>(version));
-        sqlx::query(sql(text)).bind(uuid.to_string()).execute(connection).await?;
-        return Ok(());
+        return Ok(None);
     }
     let imported = state.imported().map(|times| (times.created_at.unwrap_or(at), times.updated_at));
     let (created_at, updated_at) = times.or(imported).unwrap_or((at, None));
-    let row = EntityRow { uuid, state, created_at, updated_at };
-    write(connection, version, &row, event.position.order).await
-}
-
-async fn write<A: Entity>(
-    connection: &mut AnyConnection,
-    version: i64,
-    row: &EntityRow<A>,
-    order: u64,
-) -> Result<(), ProjectError> {
-    let [(one, _), (other, _)] = A::COLUMNS;
-    let text = format!(
-        "insert into {} (uuid, id, {one}, {other}, state, created_at, updated_at, position)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (uuid) do update set id = excluded.id, {one} = excluded.{one}, {other} = excluded.{other},
-            state = excluded.state, created_at = excluded.created_at, updated_at = excluded.updated_at,
-            position = excluded.position",
-        table::<A>(version)
-    );
-    let query = sqlx::query(sql(text)).bind(row.uuid.to_string()).bind(row.state.id());
-    let query = row.state.keys().into_iter().fold(query, |query, key| key.bind(query));
-    query
-        .bind(serde_json::to_string(&row.state)?)
-        .bind(row.created_at.micros())
-        .bind(row.updated_at.map(Timestamp::micros))
-        .bind(signed(order))
-        .execute(connection)
-        .await?;
-    Ok(())
+    Ok(Some(Folded { row: EntityRow { uuid, state, created_at, updated_at }, position: event.order() }))
 }

@@ -1,19 +1,22 @@
 //! Read model `groups`: subcloud groups.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent, SubcloudGroupImported, SubcloudGroupUpdated};
+use dcm_domain::group::{SubcloudGroup, SubcloudGroupEvent};
 use dcm_domain::value::Timestamp;
-use dcm_schemas::{Recorded, registry};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::batch::Event;
 use crate::checkpoint::signed;
-use crate::projection::{ProjectError, Projection};
+use crate::projection::{ProjectError, Projection, Source};
+use crate::rows::{self, AnyQuery, Cell, Known, Target};
 use crate::store::{ReadModels, sql};
+use crate::table::Table;
 
 /// The one projection of groups.
 pub(crate) const PROJECTION: GroupsProjection = GroupsProjection;
@@ -97,8 +100,6 @@ impl Groups {
     }
 }
 
-pub(crate) type AnyQuery<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
-
 fn row(row: &AnyRow) -> Result<GroupRow, sqlx::Error> {
     let uuid: String = row.try_get(0)?;
     Ok(GroupRow {
@@ -119,134 +120,121 @@ impl Projection for GroupsProjection {
         "groups"
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
-        let table = format!("subcloud_group_v{version}");
-        vec![
-            format!(
-                "create table if not exists {table} (
-                    uuid text primary key,
-                    id bigint not null,
-                    name text not null,
-                    description text not null,
-                    update_apply_type text not null,
-                    max_parallel_subclouds bigint not null,
-                    created_at bigint not null,
-                    updated_at bigint,
-                    position bigint not null
-                )"
-            ),
-            format!("create index if not exists {table}_id on {table} (id)"),
-            format!("create index if not exists {table}_name on {table} (name)"),
-        ]
+    fn tables(&self) -> Vec<Table> {
+        let columns = "uuid text not null, id bigint not null, name text not null, description text not null, \
+             update_apply_type text not null, max_parallel_subclouds bigint not null, created_at bigint not null, \
+             updated_at bigint, position bigint not null";
+        vec![Table::new("subcloud_group", &["uuid"], columns).index("id", "id").index("name", "name")]
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        vec![format!("subcloud_group_v{version}")]
+    fn source(&self) -> Source {
+        Source::Each(SubcloudGroup::KIND)
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
-        for event in batch.iter().filter(|event| event.envelope.stream.kind() == SubcloudGroup::KIND) {
-            let Some(uuid) = event.envelope.stream.uuid() else { continue };
-            let decoded = registry::decode::<SubcloudGroupEvent>(&event.envelope)
-                .map_err(|cause| ProjectError::Unreadable { position: event.position, cause })?;
-            let change =
-                Change { version, uuid, at: event.envelope.recorded_at, order: event.position.order };
-            change.apply(connection, decoded).await?;
+        let ours = batch.iter().filter(|event| event.kind() == SubcloudGroup::KIND);
+        let ours: Vec<(Uuid, &Event)> = ours.filter_map(|event| Some((event.uuid()?, event))).collect();
+        if ours.is_empty() {
+            return Ok(());
         }
+        let table = format!("subcloud_group_v{version}");
+        let touched: BTreeSet<Uuid> = ours.iter().map(|(uuid, _)| *uuid).collect();
+        let read = format!("{COLUMNS}, position");
+        let stored = rows::fetch(connection, &table, &read, &["uuid"], &rows::keys(&touched)).await?;
+        let mut folded: BTreeMap<Uuid, Option<(GroupRow, i64)>> =
+            touched.into_iter().map(|uuid| (uuid, None)).collect();
+        for found in &stored {
+            let group = row(found)?;
+            folded.insert(group.uuid, Some((group, found.try_get(8)?)));
+        }
+        for (uuid, event) in ours {
+            if let Some(before) = folded.get_mut(&uuid) {
+                *before = fold(before.take(), uuid, event)?;
+            }
+        }
+        let gone: Vec<&Uuid> = folded.iter().filter(|(_, row)| row.is_none()).map(|(uuid, _)| uuid).collect();
+        rows::delete(connection, &table, "uuid", &rows::keys(gone)).await?;
+        let target = Target { table: &table, columns: &WRITTEN, key: 1, known: Known::Replace };
+        target.write(connection, folded.into_values().flatten().map(cells).collect()).await?;
         Ok(())
     }
 }
 
-/// One event's place.
-struct Change {
-    version: i64,
-    uuid: Uuid,
-    at: Timestamp,
-    order: u64,
+/// Every column, in the order rows are written.
+const WRITTEN: [&str; 9] = [
+    "uuid",
+    "id",
+    "name",
+    "description",
+    "update_apply_type",
+    "max_parallel_subclouds",
+    "created_at",
+    "updated_at",
+    "position",
+];
+
+fn cells((group, position): (GroupRow, i64)) -> [Cell; WRITTEN.len()] {
+    [
+        group.uuid.into(),
+        group.id.into(),
+        group.name.into(),
+        group.description.into(),
+        group.update_apply_type.into(),
+        group.max_parallel_subclouds.into(),
+        group.created_at.into(),
+        group.updated_at.into(),
+        position.into(),
+    ]
 }
 
-impl Change {
-    async fn apply(
-        &self,
-        connection: &mut AnyConnection,
-        event: SubcloudGroupEvent,
-    ) -> Result<(), sqlx::Error> {
-        match event {
-            SubcloudGroupEvent::SubcloudGroupAdded(added) => {
-                let imported = SubcloudGroupImported {
-                    id: added.id,
-                    name: added.name,
-                    description: added.description,
-                    update_apply_type: added.update_apply_type,
-                    max_parallel_subclouds: added.max_parallel_subclouds.into(),
-                    created_at: self.at,
-                    updated_at: None,
-                };
-                self.insert(connection, imported).await
+/// The group, and where it last changed, after `event`; `None` if there is none.
+fn fold(
+    before: Option<(GroupRow, i64)>,
+    uuid: Uuid,
+    event: &Event,
+) -> Result<Option<(GroupRow, i64)>, ProjectError> {
+    let at = event.at();
+    let after = match event.decode()? {
+        SubcloudGroupEvent::SubcloudGroupAdded(added) => GroupRow {
+            uuid,
+            id: added.id,
+            name: added.name,
+            description: added.description,
+            update_apply_type: added.update_apply_type,
+            max_parallel_subclouds: added.max_parallel_subclouds.into(),
+            created_at: at,
+            updated_at: None,
+        },
+        SubcloudGroupEvent::SubcloudGroupImported(imported) => GroupRow {
+            uuid,
+            id: imported.id,
+            name: imported.name,
+            description: imported.description,
+            update_apply_type: imported.update_apply_type,
+            max_parallel_subclouds: imported.max_parallel_subclouds,
+            created_at: imported.created_at,
+            updated_at: imported.updated_at,
+        },
+        SubcloudGroupEvent::SubcloudGroupUpdated(updated) => {
+            let Some((before, _)) = before else { return Ok(None) };
+            GroupRow {
+                name: updated.name.unwrap_or(before.name),
+                description: updated.description.unwrap_or(before.description),
+                update_apply_type: updated.update_apply_type.unwrap_or(before.update_apply_type),
+                max_parallel_subclouds: updated
+                    .max_parallel_subclouds
+                    .map_or(before.max_parallel_subclouds, i64::from),
+                updated_at: Some(at),
+                ..before
             }
-            SubcloudGroupEvent::SubcloudGroupImported(imported) => self.insert(connection, imported).await,
-            SubcloudGroupEvent::SubcloudGroupUpdated(updated) => self.update(connection, updated).await,
-            SubcloudGroupEvent::SubcloudGroupDeleted(_) => {
-                let text = format!("delete from subcloud_group_v{} where uuid = $1", self.version);
-                sqlx::query(sql(text)).bind(self.uuid.to_string()).execute(connection).await.map(drop)
-            }
-            SubcloudGroupEvent::SubcloudGroupAbandoned(_) => Ok(()),
         }
-    }
-
-    async fn insert(
-        &self,
-        connection: &mut AnyConnection,
-        group: SubcloudGroupImported,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(sql(format!(
-            "insert into subcloud_group_v{} ({COLUMNS}, position) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            self.version
-        )))
-        .bind(self.uuid.to_string())
-        .bind(group.id)
-        .bind(group.name)
-        .bind(group.description)
-        .bind(group.update_apply_type)
-        .bind(group.max_parallel_subclouds)
-        .bind(group.created_at.micros())
-        .bind(group.updated_at.map(Timestamp::micros))
-        .bind(signed(self.order))
-        .execute(connection)
-        .await
-        .map(drop)
-    }
-
-    async fn update(
-        &self,
-        connection: &mut AnyConnection,
-        updated: SubcloudGroupUpdated,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(sql(format!(
-            "update subcloud_group_v{} set
-                name = coalesce($2, name),
-                description = coalesce($3, description),
-                update_apply_type = coalesce($4, update_apply_type),
-                max_parallel_subclouds = coalesce($5, max_parallel_subclouds),
-                updated_at = $6,
-                position = $7
-             where uuid = $1",
-            self.version
-        )))
-        .bind(self.uuid.to_string())
-        .bind(updated.name)
-        .bind(updated.description)
-        .bind(updated.update_apply_type)
-        .bind(updated.max_parallel_subclouds)
-        .bind(self.at.micros())
-        .bind(signed(self.order))
-        .execute(connection)
-        .await
-        .map(drop)
-    }
+        SubcloudGroupEvent::SubcloudGroupDeleted(_) => return Ok(None),
+        SubcloudGroupEvent::SubcloudGroupAbandoned(_) => return Ok(before),
+    };
+    Ok(Some((after, signed(event.order()))))
 }

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_domain::subcloud::Subcloud;
 use dcm_domain::value::Timestamp;
-use dcm_schemas::{Envelope, Position, Recorded, registry};
+use dcm_schemas::{Envelope, Position};
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::batch::Event;
 use crate::checkpoint::signed;
-use crate::projection::{ProjectError, Projection};
+use crate::projection::{ProjectError, Projection, Source};
+use crate::rows::{Known, Target};
 use crate::store::{ReadModels, sql};
+use crate::table::Table;
 
 /// The one projection of histories.
 pub(crate) const PROJECTION: HistoryProjection = HistoryProjection;
@@ -89,61 +92,51 @@ impl History {
     }
 }
 
+const COLUMNS: [&str; 7] = ["uuid", "revision", "position", "type", "actor", "recorded_at", "body"];
+
 #[async_trait]
 impl Projection for HistoryProjection {
     fn name(&self) -> &'static str {
         "history"
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
-        let table = format!("subcloud_history_v{version}");
-        vec![
-            format!(
-                "create table if not exists {table} (
-                    uuid text not null,
-                    revision bigint not null,
-                    position bigint not null,
-                    type text not null,
-                    actor text not null,
-                    recorded_at bigint not null,
-                    body text not null,
-                    primary key (uuid, revision)
-                )"
-            ),
-            format!("create index if not exists {table}_time on {table} (uuid, recorded_at)"),
-            format!("create index if not exists {table}_type on {table} (uuid, type, revision)"),
-            format!("create index if not exists {table}_actor on {table} (uuid, actor, revision)"),
-        ]
+    fn tables(&self) -> Vec<Table> {
+        let columns = "uuid text not null, revision bigint not null, position bigint not null, type text not null, \
+             actor text not null, recorded_at bigint not null, body text not null";
+        let table = Table::new("subcloud_history", &["uuid", "revision"], columns)
+            .index("time", "uuid, recorded_at")
+            .index("type", "uuid, type, revision")
+            .index("actor", "uuid, actor, revision");
+        vec![table]
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        vec![format!("subcloud_history_v{version}")]
+    fn source(&self) -> Source {
+        Source::Each(Subcloud::KIND)
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
-        for event in batch.iter().filter(|event| event.envelope.stream.kind() == Subcloud::KIND) {
+        let mut rows = Vec::new();
+        for event in batch.iter().filter(|event| event.kind() == Subcloud::KIND) {
             // An event this program does not know has no sentence and no place here yet.
-            registry::decode::<SubcloudEvent>(&event.envelope)
-                .map_err(|cause| ProjectError::Unreadable { position: event.position, cause })?;
-            sqlx::query(sql(format!(
-                "insert into subcloud_history_v{version} (uuid, revision, position, type, actor, recorded_at, body)
-                 values ($1, $2, $3, $4, $5, $6, $7)"
-            )))
-            .bind(event.envelope.stream.uuid().unwrap_or_default().to_string())
-            .bind(signed(event.envelope.revision))
-            .bind(signed(event.position.order))
-            .bind(event.envelope.r#type.clone())
-            .bind(event.envelope.actor.user_id.clone())
-            .bind(event.envelope.recorded_at.micros())
-            .bind(event.body.clone())
-            .execute(&mut *connection)
-            .await?;
+            event.subcloud()?;
+            let envelope = event.envelope();
+            rows.push([
+                event.uuid().unwrap_or_default().into(),
+                envelope.revision.into(),
+                event.order().into(),
+                envelope.r#type.as_str().into(),
+                envelope.actor.user_id.as_str().into(),
+                event.at().into(),
+                event.recorded().body.as_str().into(),
+            ]);
         }
-        Ok(())
+        let table = format!("subcloud_history_v{version}");
+        let target = Target { table: &table, columns: &COLUMNS, key: 2, known: Known::Refuse };
+        Ok(target.write(connection, rows).await?)
     }
 }

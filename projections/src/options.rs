@@ -10,14 +10,16 @@ use dcm_domain::options::{
 };
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
 use dcm_domain::value::Timestamp;
-use dcm_schemas::{Recorded, registry};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::batch::Event;
 use crate::checkpoint::signed;
-use crate::projection::{ProjectError, Projection};
+use crate::projection::{ProjectError, Projection, Source};
+use crate::rows;
 use crate::store::{ReadModels, sql};
+use crate::table::Table;
 
 /// The one projection of options.
 pub(crate) const PROJECTION: OptionsProjection = OptionsProjection;
@@ -128,56 +130,56 @@ impl Projection for OptionsProjection {
         "options"
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
-        vec![format!(
-            "create table if not exists sw_update_options_v{version} (
-                owner text primary key,
-                id bigint not null,
-                subcloud_id bigint,
-                storage_apply_type text,
-                worker_apply_type text,
-                max_parallel_workers bigint,
-                alarm_restriction_type text,
-                default_instance_action text,
-                created_at bigint,
-                updated_at bigint,
-                removed bigint not null,
-                position bigint not null
-            )"
-        )]
+    fn tables(&self) -> Vec<Table> {
+        let columns = "owner text not null, id bigint not null, subcloud_id bigint, storage_apply_type text, \
+             worker_apply_type text, max_parallel_workers bigint, alarm_restriction_type text, \
+             default_instance_action text, created_at bigint, updated_at bigint, removed bigint not null, \
+             position bigint not null";
+        vec![Table::new("sw_update_options", &["owner"], columns)]
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        vec![format!("sw_update_options_v{version}")]
+    fn source(&self) -> Source {
+        Source::Together
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
+        // Deleted subclouds take their options along: together, before the next change of options.
+        let mut deleted = Vec::new();
         for event in batch {
-            let unreadable = |cause| ProjectError::Unreadable { position: event.position, cause };
-            let stream = &event.envelope.stream;
-            let change = Change { version, order: event.position.order };
-            match stream.kind() {
+            let change = Change { version, order: event.order() };
+            match event.kind() {
                 SwUpdateOptions::KIND => {
-                    let decoded =
-                        registry::decode::<SwUpdateOptionsEvent>(&event.envelope).map_err(unreadable)?;
-                    change.apply(connection, decoded).await?;
+                    forget(connection, version, &mut deleted).await?;
+                    change.apply(connection, event.decode()?).await?;
                 }
                 Subcloud::KIND => {
-                    let decoded = registry::decode::<SubcloudEvent>(&event.envelope).map_err(unreadable)?;
-                    if let (SubcloudEvent::SubcloudDeleted(_), Some(uuid)) = (decoded, stream.uuid()) {
-                        change.forget(connection, uuid).await?;
+                    if let (SubcloudEvent::SubcloudDeleted(_), Some(uuid)) = (event.subcloud()?, event.uuid())
+                    {
+                        deleted.push(uuid);
                     }
                 }
                 _ => {}
             }
         }
-        Ok(())
+        Ok(forget(connection, version, &mut deleted).await?)
     }
+}
+
+/// Deletes the options of `deleted` subclouds, which it empties.
+async fn forget(
+    connection: &mut AnyConnection,
+    version: i64,
+    deleted: &mut Vec<Uuid>,
+) -> Result<(), sqlx::Error> {
+    let table = format!("sw_update_options_v{version}");
+    rows::delete(connection, &table, "owner", &rows::keys(&*deleted)).await?;
+    deleted.clear();
+    Ok(())
 }
 
 /// One event's place.
@@ -201,7 +203,7 @@ impl Change {
                 self.write(connection, owner(subcloud), stored, false).await
             }
             SwUpdateOptionsEvent::SwUpdateOptionsRemoved(removed) => match removed.subcloud {
-                Some(uuid) => self.forget(connection, uuid).await,
+                Some(uuid) => forget(connection, self.version, &mut vec![uuid]).await,
                 None => {
                     let values = OptionValues::default();
                     let gone = StoredOptions {
@@ -270,11 +272,6 @@ impl Change {
         .execute(connection)
         .await
         .map(drop)
-    }
-
-    async fn forget(&self, connection: &mut AnyConnection, subcloud: Uuid) -> Result<(), sqlx::Error> {
-        let text = format!("delete from sw_update_options_v{} where owner = $1", self.version);
-        sqlx::query(sql(text)).bind(subcloud.to_string()).execute(connection).await.map(drop)
     }
 }
 

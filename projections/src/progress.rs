@@ -10,6 +10,15 @@ use tokio::sync::{Notify, watch};
 /// How often the checkpoint is asked for while somebody waits and no signal comes.
 const POLL: Duration = Duration::from_millis(10);
 
+/// The read model that answers are mostly made of.
+const ANSWERED: &str = "subclouds";
+
+/// Whether a read model is waited for. One that stopped would make everybody wait in vain; but where it is what answers
+/// are made of, nobody may be told that the old state is the new one.
+pub(crate) fn counts(name: &str, stopped: bool) -> bool {
+    !stopped || name == ANSWERED
+}
+
 /// Progress of the active read models.
 #[derive(Clone)]
 pub struct Progress {
@@ -88,12 +97,15 @@ async fn poll(pool: AnyPool, known: watch::Sender<u64>, waiters: Arc<Waiters>) {
     }
 }
 
-/// The position that every active read model has reached.
+/// The position that every active read model has reached that counts.
 async fn slowest(pool: &AnyPool) -> Result<u64, sqlx::Error> {
     let order: Option<i64> = sqlx::query_scalar(
         "select min(c.position) from projection_checkpoint c
-         join read_model m on m.name = c.name and m.active_version = c.version",
+         join read_model m on m.name = c.name and m.active_version = c.version
+         left join projection_failure f on f.name = c.name and f.version = c.version
+         where f.name is null or c.name = $1",
     )
+    .bind(ANSWERED)
     .fetch_one(pool)
     .await?;
     Ok(u64::try_from(order.unwrap_or(0)).unwrap_or(0))

@@ -1,8 +1,13 @@
-//! What a projection is: tables of a version, and how a batch of events changes them.
+//! What a projection is: tables, and how a batch of events changes them.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use dcm_schemas::{Recorded, registry::Unreadable};
+use dcm_schemas::registry::Unreadable;
 use sqlx::AnyConnection;
+
+use crate::batch::Event;
+use crate::table::Table;
 
 /// Folds events into the tables of one read model.
 #[async_trait]
@@ -10,11 +15,17 @@ pub trait Projection: Send + Sync {
     /// Name of the read model.
     fn name(&self) -> &'static str;
 
-    /// The statements that create the tables of `version`, each safe to repeat.
-    fn tables(&self, version: i64) -> Vec<String>;
+    /// Generation of its tables: raised with every change of their shape or meaning, so that a version which another
+    /// generation made is known and filled anew.
+    fn generation(&self) -> i64 {
+        1
+    }
 
-    /// The names of its tables of `version`.
-    fn table_names(&self, version: i64) -> Vec<String>;
+    /// Its tables.
+    fn tables(&self) -> Vec<Table>;
+
+    /// How its rows hang together with streams.
+    fn source(&self) -> Source;
 
     /// Applies `batch`, in journal order, to the tables of `version`; events of no concern are passed over.
     ///
@@ -24,8 +35,17 @@ pub trait Projection: Send + Sync {
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError>;
+}
+
+/// Which streams make which rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Streams of this kind; each makes the rows that have its uuid in the column `uuid`, and no other stream does.
+    Each(&'static str),
+    /// Several streams together make the rows: single streams cannot be compared with them.
+    Together,
 }
 
 /// Why a batch was not applied.
@@ -43,7 +63,7 @@ pub enum ProjectError {
         /// Where it is.
         position: dcm_schemas::Position,
         /// Why.
-        cause: Unreadable,
+        cause: Arc<Unreadable>,
     },
     /// A row cannot be rendered: a defect of its type.
     #[error("a row cannot be written: {0}")]
@@ -59,18 +79,67 @@ pub enum ProjectError {
         /// The read model.
         name: &'static str,
     },
+    /// Each read model stopped in front of an event that it cannot take.
+    #[error("every read model has stopped")]
+    AllStopped,
 }
 
 impl ProjectError {
     /// Whether the same batch can succeed later without anybody's help.
     pub fn is_transient(&self) -> bool {
         match self {
-            // The data itself is refused (SQLSTATE classes 22 and 23): it will be again.
             Self::Database(sqlx::Error::Database(refused)) => {
-                !refused.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+                !refused.code().is_some_and(|code| is_refusal(&code))
             }
+            Self::Database(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => false,
             Self::Database(_) | Self::Journal(_) | Self::Fenced => true,
-            Self::Unreadable { .. } | Self::Row(_) | Self::ForeignJournal { .. } => false,
+            Self::Unreadable { .. } | Self::Row(_) | Self::ForeignJournal { .. } | Self::AllStopped => false,
+        }
+    }
+
+    /// What is wrong, for anyone to read: nothing that the database said about its rows.
+    pub fn public_reason(&self) -> String {
+        match self {
+            Self::Database(sqlx::Error::Database(refused)) => {
+                let code = refused.code().unwrap_or_default();
+                format!("the database refuses its rows (code {code})")
+            }
+            Self::Database(_) => "the read models are not available".to_owned(),
+            Self::Journal(_) => "the journal is not available".to_owned(),
+            Self::Unreadable { cause, .. } => match &**cause {
+                Unreadable::Damaged { name, version, .. } => {
+                    format!("event {name} version {version} is damaged")
+                }
+                other => other.to_string(),
+            },
+            Self::Row(_) => "a row cannot be written".to_owned(),
+            Self::Fenced | Self::ForeignJournal { .. } | Self::AllStopped => self.to_string(),
+        }
+    }
+}
+
+/// Whether a database says with `code` that it will never take this: SQLSTATE's classes of data (22), of constraints (23),
+/// of names and syntax (42) and of limits (54), and what SQLite has for them.
+fn is_refusal(code: &str) -> bool {
+    match (code.len(), code.parse::<u32>()) {
+        // SQLite: error, too big, constraint, mismatch, range; in the lowest byte.
+        (..5, Ok(number)) => [1, 18, 19, 20, 25].contains(&(number & 0xff)),
+        _ => ["22", "23", "42", "54"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_database_refuses_for_good_is_known_of_both() {
+        for code in ["22021", "23505", "42P01", "54000", "1555", "2067", "19", "18", "1"] {
+            assert!(is_refusal(code), "{code}");
+        }
+        // Shut down, serialisation, connection, disk full, busy, locked, out of memory, full.
+        for code in ["57P01", "40001", "08006", "53100", "5", "6", "7", "13", "517", "10"] {
+            assert!(!is_refusal(code), "{code}");
         }
     }
 }

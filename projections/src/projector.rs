@@ -2,27 +2,41 @@
 //!
 //! It is rung up by appends in this process and by signals of others, and looks by itself now and then: whoever rings,
 //! what it applies comes from the journal, in order, so that a dead or lossy bus costs time and nothing else.
+//!
+//! Read models that are equally far go on together, in one transaction, so that they show the same moment. One that lags
+//! catches up alone. One that cannot take an event is tried alone, in ever smaller portions, and stops in front of the
+//! event after a few attempts; the others go on.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dcm_journal::store::Journal;
-use dcm_schemas::Recorded;
+use sqlx::AnyConnection;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::batch::{self, Event};
 use crate::checkpoint::{self, Advance};
-use crate::projection::{ProjectError, Projection};
+use crate::failure::{self, Failure};
+use crate::place::Place;
+use crate::progress::counts;
+use crate::projection::ProjectError;
 use crate::store::ReadModels;
 
 /// How often the journal is looked at when nobody rings.
 const LOOK: Duration = Duration::from_millis(50);
 /// Events of one transaction.
 const BATCH: usize = 500;
+/// Events of one transaction of a read model that catches up: it must be quicker than those in front of it.
+const CATCHING_UP: usize = 2000;
 /// How long one step may take; its single statements are far quicker.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How often an event is tried on a read model that cannot take it, with [`PAUSE`]s between.
+const ATTEMPTS: u32 = 5;
 
 /// Follows one journal into one set of read models, under one epoch of the projector's lease.
 pub struct Projector {
@@ -30,18 +44,31 @@ pub struct Projector {
     journal: Arc<dyn Journal>,
     epoch: i64,
     bell: Arc<Notify>,
+    troubled: Mutex<HashMap<(&'static str, i64), Trouble>>,
+}
+
+/// A version of a read model that could not take an event.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    /// How many events it is given at once.
+    portion: usize,
+    /// How often a single event was refused.
+    attempts: u32,
+    /// When it is tried next; `None` once it has stopped.
+    next: Option<Instant>,
 }
 
 impl Projector {
     /// A projector that writes under `epoch` and looks at the journal whenever `bell` is rung.
     pub fn new(models: Arc<ReadModels>, journal: Arc<dyn Journal>, epoch: i64, bell: Arc<Notify>) -> Self {
-        Self { models, journal, epoch, bell }
+        Self { models, journal, epoch, bell, troubled: Mutex::default() }
     }
 
-    /// Runs until `stop`, calling `progressed` with each order it has committed.
+    /// Runs until `stop`, calling `progressed` with each order that it has committed. A read model that cannot take an
+    /// event stops alone; a new projector tries it again.
     ///
     /// # Errors
-    /// A [`ProjectError`] that does not pass: the read models stay as they are, in front of the event.
+    /// [`ProjectError::AllStopped`] once no read model goes on.
     pub async fn run(
         &self,
         stop: &CancellationToken,
@@ -56,16 +83,17 @@ impl Projector {
             // A database that does not even refuse must not keep this task, nor the lease, for ever.
             let step = tokio::time::timeout(PATIENCE, self.step()).await;
             match step.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
-                Ok(Some(order)) => {
+                Ok(moved) => {
                     if failing {
-                        tracing::info!(order, "the projector works again");
+                        tracing::info!("the projector works again");
                         failing = false;
                     }
-                    self.models.progress().reached(order);
-                    progressed(order);
-                    continue;
+                    if let Some(order) = moved {
+                        self.models.progress().reached(order);
+                        progressed(order);
+                        continue;
+                    }
                 }
-                Ok(None) => {}
                 Err(error) if error.is_transient() => {
                     if !failing {
                         tracing::warn!(%error, "the projector cannot go on; it keeps trying");
@@ -88,75 +116,216 @@ impl Projector {
         Ok(())
     }
 
-    /// Applies the next batch to every active read model; the order reached, or `None` if there was nothing to do.
+    /// Applies the next batch to every active read model that has not stopped; the order that what counts has reached, or
+    /// `None` if nothing moved.
     ///
     /// # Errors
-    /// [`ProjectError`]; nothing was changed then.
+    /// A [`ProjectError`] that is of no single read model, or [`ProjectError::AllStopped`].
     pub async fn step(&self) -> Result<Option<u64>, ProjectError> {
-        let mut tx = self.models.writes.begin().await?;
-        let mut places = Vec::new();
-        for projection in ReadModels::projections() {
-            let version = ReadModels::active_version(&mut tx, projection.name()).await?;
-            let place = checkpoint::position(&mut tx, projection.name(), version).await?;
-            let foreign = || ProjectError::ForeignJournal { name: projection.name() };
-            let (journal, position) = place.ok_or_else(foreign)?;
-            if journal != self.models.journal.to_string() {
-                return Err(foreign());
+        let mut places = self.places().await?;
+        let mut moved = self.go_on_together(&mut places).await?;
+        let front = self.front(&places);
+        for place in &mut places {
+            if self.is_alone(place, front) {
+                moved |= self.go_on_alone(place, front).await?;
             }
-            places.push(Place { projection, version, position });
         }
-        let after = places.iter().map(|place| place.position).min().unwrap_or(0);
-        let batch = self.journal.read_all(after, BATCH).await?;
-        let Some(last) = batch.last() else {
-            self.check_head(&places).await?;
-            return Ok(None);
-        };
-        for place in &places {
-            self.apply(&mut tx, place, &batch).await?;
+        let stopped = |place: &Place| self.trouble(place).is_some_and(|trouble| trouble.next.is_none());
+        if !places.is_empty() && places.iter().all(stopped) {
+            return Err(ProjectError::AllStopped);
         }
-        tx.commit().await?;
-        let age = (chrono::Utc::now().timestamp_micros() - last.envelope.recorded_at.micros()).max(0);
-        #[expect(clippy::cast_precision_loss, reason = "a lag in microseconds is far below 2^52")]
-        metrics::gauge!("dcm_projection_lag_seconds").set(age as f64 / 1e6);
-        metrics::counter!("dcm_projected_events_total").increment(batch.len() as u64);
-        Ok(Some(last.position.order))
+        let counting = places.iter().filter(|place| counts(place.projection.name(), stopped(place)));
+        Ok(counting.map(|place| place.position).min().filter(|_| moved))
     }
 
-    async fn apply(
+    /// Where the active read models are. Those that were stopped by another projector, or before a restart, are tried again,
+    /// each alone.
+    async fn places(&self) -> Result<Vec<Place>, ProjectError> {
+        let places = self.models.places().await?;
+        for place in &places {
+            if place.has_failed {
+                let again = Trouble { portion: 1, attempts: 0, next: Some(Instant::now()) };
+                self.troubles().entry(place.key()).or_insert(again);
+            }
+            if place.journal != self.models.journal.to_string() {
+                self.stop_as_foreign(place).await?;
+            }
+        }
+        Ok(places)
+    }
+
+    /// Where the read models that are well are, the furthest of them.
+    fn front(&self, places: &[Place]) -> Option<u64> {
+        let well = places.iter().filter(|place| self.trouble(place).is_none());
+        well.map(|place| place.position).max()
+    }
+
+    fn is_alone(&self, place: &Place, front: Option<u64>) -> bool {
+        match self.trouble(place) {
+            Some(trouble) => trouble.next.is_some_and(|next| next <= Instant::now()),
+            None => Some(place.position) < front,
+        }
+    }
+
+    /// Takes all that are equally far one batch further. One that cannot take it is left to be tried alone.
+    async fn go_on_together(&self, places: &mut [Place]) -> Result<bool, ProjectError> {
+        while let Some(front) = self.front(places) {
+            let batch = batch::events(self.journal.read_all(front, BATCH).await?);
+            let at_front = |place: &Place| place.position == front && self.trouble(place).is_none();
+            let Some(last) = batch.last() else {
+                if self.journal.head().await? < front {
+                    for place in places.iter().filter(|place| at_front(place)) {
+                        self.stop_as_foreign(place).await?;
+                    }
+                    continue;
+                }
+                return Ok(false);
+            };
+            let together: Vec<&Place> = places.iter().filter(|place| at_front(place)).collect();
+            match self.apply(&together, &batch).await {
+                Ok(()) => {
+                    for place in places.iter_mut().filter(|place| at_front(place)) {
+                        place.position = last.order();
+                    }
+                    return Ok(true);
+                }
+                Err((Some(place), error)) if !error.is_transient() => {
+                    tracing::warn!(projection = place.projection.name(), %error, "refused; it is tried alone");
+                    let alone = Trouble { portion: BATCH / 2, attempts: 0, next: Some(Instant::now()) };
+                    self.troubles().insert(place.key(), alone);
+                }
+                Err((_, error)) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes one read model further by itself, at most up to the others.
+    async fn go_on_alone(&self, place: &mut Place, front: Option<u64>) -> Result<bool, ProjectError> {
+        let trouble = self.trouble(place);
+        let portion = trouble.map_or(CATCHING_UP, |trouble| trouble.portion);
+        let mut batch = batch::events(self.journal.read_all(place.position, portion).await?);
+        batch.retain(|event| front.is_none_or(|front| event.order() <= front));
+        let Some(last) = batch.last() else {
+            self.troubles().remove(&place.key());
+            return Ok(false);
+        };
+        match self.apply(&[&*place], &batch).await {
+            Ok(()) => {
+                place.position = last.order();
+                let caught_up = front.is_some_and(|front| place.position >= front);
+                let mut troubles = self.troubles();
+                match troubles.get_mut(&place.key()) {
+                    Some(_) if caught_up => drop(troubles.remove(&place.key())),
+                    Some(trouble) => {
+                        trouble.portion = (trouble.portion * 2).min(CATCHING_UP);
+                        trouble.attempts = 0;
+                    }
+                    None => {}
+                }
+                Ok(true)
+            }
+            Err((_, error)) if !error.is_transient() => self.refused(place, &batch, &error).await,
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    /// A portion was refused: a smaller one is tried at once, a single event after a pause, until it is given up.
+    async fn refused(
         &self,
-        connection: &mut sqlx::AnyConnection,
         place: &Place,
-        batch: &[Recorded],
+        batch: &[Event],
+        error: &ProjectError,
+    ) -> Result<bool, ProjectError> {
+        let name = place.projection.name();
+        metrics::counter!("dcm_projection_failures_total", "read_model" => name).increment(1);
+        let mut trouble =
+            self.trouble(place).unwrap_or(Trouble { portion: batch.len(), attempts: 0, next: None });
+        match batch {
+            [event] => {
+                trouble.attempts += 1;
+                trouble.next = Some(Instant::now() + PAUSE);
+                if trouble.attempts >= ATTEMPTS {
+                    trouble.next = None;
+                    let failure = Failure::at(event, error);
+                    self.stop(place, &failure).await?;
+                    tracing::error!(
+                        projection = name,
+                        position = %event.recorded().position,
+                        event = failure.event_type,
+                        %error,
+                        "the read model stops in front of an event; the others go on"
+                    );
+                }
+            }
+            _ => {
+                trouble.portion = batch.len() / 2;
+                trouble.next = Some(Instant::now());
+            }
+        }
+        self.troubles().insert(place.key(), trouble);
+        Ok(false)
+    }
+
+    /// A read model of another journal, or ahead of this one, cannot be gone on with.
+    async fn stop_as_foreign(&self, place: &Place) -> Result<(), ProjectError> {
+        let error = ProjectError::ForeignJournal { name: place.projection.name() };
+        let stopped = Trouble { portion: 1, attempts: ATTEMPTS, next: None };
+        if self.troubles().insert(place.key(), stopped).is_none_or(|before| before.next.is_some()) {
+            tracing::error!(%error, "the read model stops");
+            self.stop(place, &Failure::of(place.position, &error)).await?;
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, place: &Place, failure: &Failure) -> Result<(), ProjectError> {
+        let mut connection = self.models.writes.acquire().await?;
+        Ok(failure::set(&mut connection, place.projection.name(), place.version, failure).await?)
+    }
+
+    /// Applies `batch` to all of `places`, which are equally far, or to none. On failure with the one that it is due to, if
+    /// it is due to one.
+    async fn apply<'a>(
+        &self,
+        places: &[&'a Place],
+        batch: &[Event],
+    ) -> Result<(), (Option<&'a Place>, ProjectError)> {
+        let of_none = |error: sqlx::Error| (None, error.into());
+        let mut tx = self.models.writes.begin().await.map_err(of_none)?;
+        for place in places {
+            let applied = place.projection.apply(&mut tx, place.version, batch).await;
+            applied.map_err(|error| (Some(*place), error))?;
+            if place.has_failed {
+                failure::clear(&mut tx, place.projection.name(), place.version).await.map_err(of_none)?;
+            }
+        }
+        self.advance(&mut tx, places, batch).await.map_err(|error| (None, error))?;
+        tx.commit().await.map_err(of_none)?;
+        metrics::counter!("dcm_projected_events_total").increment(batch.len() as u64);
+        Ok(())
+    }
+
+    async fn advance(
+        &self,
+        connection: &mut AnyConnection,
+        places: &[&Place],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
-        let news = batch.partition_point(|event| event.position.order <= place.position);
-        let Some((news, last)) = batch.get(news..).and_then(|news| Some((news, news.last()?))) else {
-            return Ok(());
-        };
-        place.projection.apply(connection, place.version, news).await?;
-        let step = Advance {
-            from: place.position,
-            to: last.position.order,
-            epoch: self.epoch,
-            event_time: last.envelope.recorded_at,
-        };
-        match checkpoint::advance(connection, place.projection.name(), place.version, step).await? {
+        let (Some(first), Some(last)) = (places.first(), batch.last()) else { return Ok(()) };
+        let step =
+            Advance { from: first.position, to: last.order(), epoch: self.epoch, event_time: last.at() };
+        let moved: Vec<_> = places.iter().map(|place| place.key()).collect();
+        match checkpoint::advance(connection, &moved, step).await? {
             true => Ok(()),
             false => Err(ProjectError::Fenced),
         }
     }
 
-    /// A checkpoint ahead of the journal belongs to a journal that was replaced.
-    async fn check_head(&self, places: &[Place]) -> Result<(), ProjectError> {
-        let head = self.journal.head().await?;
-        match places.iter().find(|place| place.position > head) {
-            Some(ahead) => Err(ProjectError::ForeignJournal { name: ahead.projection.name() }),
-            None => Ok(()),
-        }
+    fn trouble(&self, place: &Place) -> Option<Trouble> {
+        self.troubles().get(&place.key()).copied()
     }
-}
 
-struct Place {
-    projection: &'static dyn Projection,
-    version: i64,
-    position: u64,
+    fn troubles(&self) -> MutexGuard<'_, HashMap<(&'static str, i64), Trouble>> {
+        self.troubled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -7,7 +7,9 @@ use dcm_journal::store::Journal;
 use sqlx::Row;
 use tokio::sync::Mutex;
 
+use crate::batch;
 use crate::checkpoint::{self, Advance};
+use crate::failure;
 use crate::projection::{ProjectError, Projection};
 use crate::store::{ReadModels, sql};
 
@@ -69,7 +71,7 @@ impl ReadModels {
         name: &str,
     ) -> Result<Rebuilt, RebuildError> {
         let _one_at_a_time = state.0.lock().await;
-        let projection = find(name)?;
+        let projection = self.find(name)?;
         let (version, previous_version) = self.prepare(projection).await?;
         let (position, events) = self.fill(journal, projection, version, 0).await?;
         tracing::info!(name, version, position, events, "rebuilt");
@@ -87,7 +89,7 @@ impl ReadModels {
         name: &str,
     ) -> Result<i64, RebuildError> {
         let _one_at_a_time = state.0.lock().await;
-        let projection = find(name)?;
+        let projection = self.find(name)?;
         let nothing_before = || RebuildError::NothingBefore(name.to_owned());
         let previous: Option<i64> =
             sqlx::query_scalar("select previous_version from read_model where name = $1")
@@ -115,7 +117,7 @@ impl ReadModels {
     ) -> Result<(u64, u64), RebuildError> {
         let mut events = 0;
         loop {
-            let batch = journal.read_all(position, BATCH).await.map_err(ProjectError::from)?;
+            let batch = batch::events(journal.read_all(position, BATCH).await.map_err(ProjectError::from)?);
             let Some(last) = batch.last() else {
                 match self.take_over(journal, projection, version, position).await? {
                     true => return Ok((position, events)),
@@ -124,15 +126,19 @@ impl ReadModels {
             };
             let mut tx = self.writes.begin().await?;
             projection.apply(&mut tx, version, &batch).await?;
-            let (to, event_time) = (last.position.order, last.envelope.recorded_at);
+            let (to, event_time) = (last.order(), last.at());
             let step = Advance { from: position, to, epoch: NOT_READ, event_time };
-            if !checkpoint::advance(&mut tx, projection.name(), version, step).await? {
+            if !checkpoint::advance(&mut tx, &[(projection.name(), version)], step).await? {
                 return Err(ProjectError::Fenced.into());
             }
             tx.commit().await?;
             events += batch.len() as u64;
             position = to;
         }
+    }
+
+    fn find(&self, name: &str) -> Result<&'static dyn Projection, RebuildError> {
+        self.projection(name).ok_or_else(|| RebuildError::Unknown(name.to_owned()))
     }
 
     /// Creates the tables of the next version, and drops what is neither read nor the one before.
@@ -152,17 +158,20 @@ impl ReadModels {
                 .await?;
         let next = versions.iter().copied().max().unwrap_or(active) + 1;
         for old in versions.into_iter().filter(|version| *version != active) {
-            for table in projection.table_names(old) {
-                sqlx::query(sql(format!("drop table if exists {table}"))).execute(&mut *tx).await?;
+            for table in projection.tables() {
+                sqlx::query(sql(table.drop(old))).execute(&mut *tx).await?;
             }
             sqlx::query("delete from projection_checkpoint where name = $1 and version = $2")
                 .bind(projection.name())
                 .bind(old)
                 .execute(&mut *tx)
                 .await?;
+            failure::clear(&mut tx, projection.name(), old).await?;
         }
-        for statement in projection.tables(next) {
-            sqlx::query(sql(statement)).execute(&mut *tx).await?;
+        for table in projection.tables() {
+            for statement in std::iter::once(table.create(next)).chain(table.create_indices(next)) {
+                sqlx::query(sql(statement)).execute(&mut *tx).await?;
+            }
         }
         checkpoint::register(&mut tx, projection.name(), next, self.journal).await?;
         tx.commit().await?;
@@ -239,9 +248,4 @@ async fn retire(
         .await?;
     let position = u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0);
     Ok(Some((row.try_get(0)?, position, row.try_get(2)?)))
-}
-
-fn find(name: &str) -> Result<&'static dyn Projection, RebuildError> {
-    let known = ReadModels::projections().into_iter().find(|projection| projection.name() == name);
-    known.ok_or_else(|| RebuildError::Unknown(name.to_owned()))
 }

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr, SqlStr};
 use crate::alarms::Alarms;
 use crate::associations::Associations;
 use crate::checkpoint::{self, Checkpoint};
+use crate::failure::{self, Failure};
 use crate::groups::Groups;
 use crate::history::History;
 use crate::options::Options;
@@ -26,6 +27,8 @@ use crate::system_peers::SystemPeers;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Readers at once.
 const READERS: u32 = 8;
+/// Writers at once on PostgreSQL: the projector, a rebuild, and what keeps the rebuild's claim meanwhile.
+const WRITERS: u32 = 4;
 /// Serialises schema changes on PostgreSQL.
 const SCHEMA_LOCK: i64 = 0x64_63_6d_5f_70_72_6a;
 
@@ -49,6 +52,7 @@ pub struct ReadModels {
     pub(crate) writes: AnyPool,
     pub(crate) embedded: bool,
     pub(crate) journal: JournalId,
+    projections: Vec<&'static dyn Projection>,
     progress: Progress,
 }
 
@@ -63,6 +67,8 @@ pub struct ReadModelStatus {
     pub previous_version: Option<i64>,
     /// Where each version is.
     pub checkpoints: Vec<Checkpoint>,
+    /// Why the version that is read has stopped, if it has.
+    pub failure: Option<Failure>,
 }
 
 impl ReadModels {
@@ -71,6 +77,19 @@ impl ReadModels {
     /// # Errors
     /// [`OpenError`]; never shows the URL.
     pub async fn open(url: &str, data_dir: &Path, journal: JournalId) -> Result<Arc<Self>, OpenError> {
+        Self::open_with(url, data_dir, journal, standard()).await
+    }
+
+    /// Like [`open`](Self::open), with the read models that `projections` fill. Queries of others will fail.
+    ///
+    /// # Errors
+    /// [`OpenError`]; never shows the URL.
+    pub async fn open_with(
+        url: &str,
+        data_dir: &Path,
+        journal: JournalId,
+        projections: Vec<&'static dyn Projection>,
+    ) -> Result<Arc<Self>, OpenError> {
         install_drivers();
         let (reads, writes, embedded) = match url.split_once(':') {
             Some(("embedded", _)) => {
@@ -81,29 +100,24 @@ impl ReadModels {
                 (pool(&url, READERS, true).await?, pool(&url, 1, true).await?, true)
             }
             Some(("postgres" | "postgresql", _)) => {
-                (pool(url, READERS, false).await?, pool(url, 2, false).await?, false)
+                (pool(url, READERS, false).await?, pool(url, WRITERS, false).await?, false)
             }
             _ => return Err(OpenError::UnknownUrl),
         };
         let progress = Progress::new(reads.clone());
-        let models = Self { reads, writes, embedded, journal, progress };
+        let models = Self { reads, writes, embedded, journal, projections, progress };
         models.migrate().await?;
         Ok(Arc::new(models))
     }
 
-    /// Every projection there is.
-    pub fn projections() -> [&'static dyn Projection; 9] {
-        [
-            &crate::subclouds::PROJECTION,
-            &crate::groups::PROJECTION,
-            &crate::history::PROJECTION,
-            &crate::strategy::PROJECTION,
-            &crate::options::PROJECTION,
-            &crate::alarms::PROJECTION,
-            &crate::peer_groups::PROJECTION,
-            &crate::system_peers::PROJECTION,
-            &crate::associations::PROJECTION,
-        ]
+    /// The projections that fill them.
+    pub fn projections(&self) -> &[&'static dyn Projection] {
+        &self.projections
+    }
+
+    /// The projection of the read model `name`.
+    pub(crate) fn projection(&self, name: &str) -> Option<&'static dyn Projection> {
+        self.projections.iter().copied().find(|projection| projection.name() == name)
     }
 
     /// Queries of subclouds.
@@ -184,9 +198,12 @@ impl ReadModels {
         {
             let name: String = row.try_get(0)?;
             let checkpoints = checkpoint::of(&self.reads, &name).await?;
+            let active_version = row.try_get(1)?;
+            let failure = failure::of(&self.reads, &name, active_version).await?;
             found.push(ReadModelStatus {
                 name,
-                active_version: row.try_get(1)?,
+                active_version,
+                failure,
                 previous_version: row.try_get(2)?,
                 checkpoints,
             });
@@ -213,7 +230,7 @@ impl ReadModels {
         for statement in checkpoint::TABLES {
             sqlx::query(*statement).execute(&mut *tx).await?;
         }
-        for projection in Self::projections() {
+        for projection in &self.projections {
             // The first version may have been dropped by rebuilds since.
             let known = sqlx::query("select 1 from read_model where name = $1")
                 .bind(projection.name())
@@ -221,8 +238,10 @@ impl ReadModels {
             if known.await?.is_some() {
                 continue;
             }
-            for statement in projection.tables(1) {
-                sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+            for table in projection.tables() {
+                for statement in std::iter::once(table.create(1)).chain(table.create_indices(1)) {
+                    sqlx::query(sql(statement)).execute(&mut *tx).await?;
+                }
             }
             checkpoint::register(&mut tx, projection.name(), 1, self.journal).await?;
         }
@@ -230,12 +249,27 @@ impl ReadModels {
     }
 }
 
+/// Every projection of the product.
+fn standard() -> Vec<&'static dyn Projection> {
+    vec![
+        &crate::subclouds::PROJECTION,
+        &crate::groups::PROJECTION,
+        &crate::history::PROJECTION,
+        &crate::strategy::PROJECTION,
+        &crate::options::PROJECTION,
+        &crate::alarms::PROJECTION,
+        &crate::peer_groups::PROJECTION,
+        &crate::system_peers::PROJECTION,
+        &crate::associations::PROJECTION,
+    ]
+}
+
 /// SQL made from constants and version numbers, never from input.
 pub(crate) fn sql(text: String) -> SqlStr {
     AssertSqlSafe(text).into_sql_str()
 }
 
-fn install_drivers() {
+pub(crate) fn install_drivers() {
     static ONCE: Once = Once::new();
     ONCE.call_once(sqlx::any::install_default_drivers);
 }

@@ -231,6 +231,12 @@ async fn the_operators_commands(way: Way) {
     // The new version is kept up to date ...
     manage(&http, "subcloud1", "managed").await;
     assert_eq!(show(&http, "subcloud1").await["deploy-status"], "complete");
+    let verified = dcm(&http, &["projections", "verify"]).await;
+    assert_eq!(verified.lines().count(), 9, "{verified}");
+    assert!(verified.lines().all(|line| line.ends_with(" 0 differ")), "{verified}");
+    let verified = dcm(&http, &["projections", "verify", "subclouds", "--sample", "5", "--json"]).await;
+    let verified: Value = serde_json::from_str(&verified).unwrap();
+    assert_eq!((&verified["ok"], &verified["projections"][0]["streams"]), (&json!(true), &json!(2)));
     dcm(&http, &["projections", "rollback", "subclouds"]).await;
     assert_eq!(version(&listed().await), first);
     // ... and so is the one that is rolled back to.

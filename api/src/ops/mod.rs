@@ -4,6 +4,7 @@ pub mod figures;
 mod health;
 mod projections;
 mod readiness;
+mod verify;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,4 +28,5 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(projections::list))
         .routes(routes!(projections::rebuild))
         .routes(routes!(projections::roll_back))
+        .routes(routes!(verify::verify))
 }

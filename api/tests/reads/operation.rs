@@ -1,6 +1,6 @@
 //! Health, metrics, read models, documents.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::site::Site;
 
@@ -47,6 +47,25 @@ async fn read_models_are_rebuilt_and_rolled_back() {
     assert_eq!(site.get("/v1.0/subclouds").await.text, before);
     assert_eq!(site.ask("POST", "/v1.0/projections/nosuch/rebuild", &[], "").await.status, 404);
     assert_eq!(site.ask("POST", "/v1.0/projections/groups/rollback", &[], "").await.status, 409);
+}
+
+#[tokio::test]
+async fn read_models_are_verified() {
+    let site = Site::start().await;
+    site.add(1).await;
+    for query in ["", "?sample=5", "?name=subclouds"] {
+        let answer = site.ask("POST", &format!("/v1.0/projections/verify{query}"), &[], "").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.header("content-type"), "application/x-ndjson");
+        let last: Value = serde_json::from_str(answer.text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["ok"], true, "{last}");
+        let models = last["projections"].as_array().unwrap();
+        assert_eq!(models.len(), if query.contains("name") { 1 } else { 9 });
+        let found = models.iter().find(|model| model["name"] == "subclouds").unwrap();
+        assert_eq!((&found["differing"], &found["differences"]), (&json!(0), &json!([])), "{last}");
+        assert!(found["rows"].as_u64().unwrap() > 1, "a subcloud and its endpoints: {last}");
+    }
+    assert_eq!(site.ask("POST", "/v1.0/projections/verify?name=nosuch", &[], "").await.status, 404);
 }
 
 #[tokio::test]

@@ -23,6 +23,29 @@ impl Server {
         self.answer(reqwest::Client::new().post(self.address(path))).await
     }
 
+    /// The answer to a POST of `path` with `query`, line by line, each line JSON: `each` is called as they come.
+    pub async fn post_for_lines(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        mut each: impl FnMut(Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let request = reqwest::Client::new().post(self.address(path)).query(query);
+        let mut answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
+        if !answer.status().is_success() {
+            return self.read(answer).await.map(drop);
+        }
+        let mut text = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|cause| self.unreachable(cause))? {
+            text.extend_from_slice(&chunk);
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                each(serde_json::from_slice(&line).unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+
     /// The whole address of `path`.
     pub fn address(&self, path: &str) -> String {
         format!("{}{path}", self.url.trim_end_matches('/'))
@@ -36,6 +59,10 @@ impl Server {
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
         let request = request.header("Accept", "application/json");
         let answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
+        self.read(answer).await
+    }
+
+    async fn read(&self, answer: reqwest::Response) -> Result<Value, Failure> {
         let status = answer.status();
         let text = answer.text().await.map_err(|cause| self.unreachable(cause))?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));

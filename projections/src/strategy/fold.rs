@@ -7,6 +7,7 @@ use dcm_domain::strategy::{
 use dcm_domain::value::Timestamp;
 use sqlx::AnyConnection;
 
+use crate::rows::{Known, Target, placeholders};
 use crate::store::sql;
 
 /// Values of one statement; PostgreSQL takes 65,535, SQLite 32,766.
@@ -109,29 +110,24 @@ async fn insert_steps(
     version: i64,
     steps: &[ImportedStep],
 ) -> Result<(), sqlx::Error> {
-    const COLUMNS: usize = 9;
-    for some in steps.chunks(MOST_VALUES / COLUMNS) {
-        let tuple = |row: usize| format!("({})", places(row * COLUMNS + 1, COLUMNS));
-        let values = (0..some.len()).map(tuple).collect::<Vec<_>>().join(", ");
-        let mut query = sqlx::query(sql(format!(
-            "insert into strategy_step_v{version}
-             (id, uuid, stage, state, details, started_at, finished_at, created_at, updated_at) values {values}"
-        )));
-        for step in some {
-            query = query
-                .bind(step.id)
-                .bind(step.subcloud.to_string())
-                .bind(step.stage)
-                .bind(text(step.state.as_str()))
-                .bind(text(&step.details))
-                .bind(step.started_at.map(Timestamp::micros))
-                .bind(step.finished_at.map(Timestamp::micros))
-                .bind(step.created_at.map(Timestamp::micros))
-                .bind(step.updated_at.map(Timestamp::micros));
-        }
-        query.execute(&mut *connection).await?;
-    }
-    Ok(())
+    const COLUMNS: [&str; 9] =
+        ["id", "uuid", "stage", "state", "details", "started_at", "finished_at", "created_at", "updated_at"];
+    let cells = |step: &ImportedStep| {
+        [
+            step.id.into(),
+            step.subcloud.into(),
+            step.stage.into(),
+            step.state.as_str().into(),
+            step.details.as_str().into(),
+            step.started_at.into(),
+            step.finished_at.into(),
+            step.created_at.into(),
+            step.updated_at.into(),
+        ]
+    };
+    let table = format!("strategy_step_v{version}");
+    let target = Target { table: &table, columns: &COLUMNS, key: 1, known: Known::Refuse };
+    target.write(connection, steps.iter().map(cells).collect()).await
 }
 
 /// There is one strategy at most: its row is the only one.
@@ -156,7 +152,7 @@ async fn change(
 ) -> Result<(), sqlx::Error> {
     const OTHERS: usize = 6;
     for some in changed.steps.chunks(MOST_VALUES - OTHERS) {
-        let ids = places(OTHERS + 1, some.len());
+        let ids = placeholders(OTHERS + 1, some.len());
         let mut query = sqlx::query(sql(format!(
             "update strategy_step_v{version} set stage = $1, state = $2, details = $3,
                 started_at = coalesce($4, started_at), finished_at = coalesce($5, finished_at), updated_at = $6
@@ -186,9 +182,4 @@ async fn remove(connection: &mut AnyConnection, version: i64) -> Result<(), sqlx
 /// A text as every database takes it: PostgreSQL refuses NUL, and one such event must not stop the read model.
 fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
-}
-
-/// `$first, $first+1, …`
-fn places(first: usize, count: usize) -> String {
-    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }

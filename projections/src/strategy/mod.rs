@@ -5,11 +5,12 @@ mod query;
 
 use async_trait::async_trait;
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::strategy::{StrategyEvent, SwUpdateStrategy};
-use dcm_schemas::{Recorded, registry};
+use dcm_domain::strategy::SwUpdateStrategy;
 use sqlx::AnyConnection;
 
-use crate::projection::{ProjectError, Projection};
+use crate::batch::Event;
+use crate::projection::{ProjectError, Projection, Source};
+use crate::table::Table;
 
 pub use query::{StepRow, Strategies, StrategyRow};
 
@@ -24,54 +25,30 @@ impl Projection for StrategyProjection {
         "strategy"
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
+    fn tables(&self) -> Vec<Table> {
+        let strategy = "id bigint not null, type text not null, subcloud_apply_type text, \
+             max_parallel_subclouds bigint not null, stop_on_failure bigint not null, state text not null, \
+             extra_args text not null, created_at bigint, updated_at bigint";
+        let step = "id bigint not null, uuid text not null, stage bigint not null, state text not null, \
+             details text not null, started_at bigint, finished_at bigint, created_at bigint, updated_at bigint";
         vec![
-            format!(
-                "create table if not exists sw_update_strategy_v{version} (
-                    id bigint primary key,
-                    type text not null,
-                    subcloud_apply_type text,
-                    max_parallel_subclouds bigint not null,
-                    stop_on_failure bigint not null,
-                    state text not null,
-                    extra_args text not null,
-                    created_at bigint,
-                    updated_at bigint
-                )"
-            ),
-            format!(
-                "create table if not exists strategy_step_v{version} (
-                    id bigint primary key,
-                    uuid text not null,
-                    stage bigint not null,
-                    state text not null,
-                    details text not null,
-                    started_at bigint,
-                    finished_at bigint,
-                    created_at bigint,
-                    updated_at bigint
-                )"
-            ),
-            format!(
-                "create index if not exists strategy_step_v{version}_uuid on strategy_step_v{version} (uuid)"
-            ),
+            Table::new("sw_update_strategy", &["id"], strategy),
+            Table::new("strategy_step", &["id"], step).index("uuid", "uuid"),
         ]
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        ["sw_update_strategy", "strategy_step"].map(|table| format!("{table}_v{version}")).to_vec()
+    fn source(&self) -> Source {
+        Source::Together
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
-        for event in batch.iter().filter(|event| event.envelope.stream.kind() == SwUpdateStrategy::KIND) {
-            let decoded = registry::decode::<StrategyEvent>(&event.envelope)
-                .map_err(|cause| ProjectError::Unreadable { position: event.position, cause })?;
-            fold::apply(connection, version, event.envelope.recorded_at, decoded).await?;
+        for event in batch.iter().filter(|event| event.kind() == SwUpdateStrategy::KIND) {
+            fold::apply(connection, version, event.at(), event.decode()?).await?;
         }
         Ok(())
     }

@@ -3,13 +3,17 @@
 mod fold;
 mod query;
 mod row;
+mod runs;
 mod tables;
 
 use async_trait::async_trait;
-use dcm_schemas::Recorded;
+use dcm_domain::aggregate::Aggregate;
+use dcm_domain::subcloud::Subcloud;
 use sqlx::AnyConnection;
 
-use crate::projection::{ProjectError, Projection};
+use crate::batch::Event;
+use crate::projection::{ProjectError, Projection, Source};
+use crate::table::Table;
 
 pub use query::{BackupRunRow, Changes, RunRow, StateCount, Subclouds};
 pub use row::SubcloudRow;
@@ -25,19 +29,19 @@ impl Projection for SubcloudsProjection {
         "subclouds"
     }
 
-    fn tables(&self, version: i64) -> Vec<String> {
-        tables::create(version)
+    fn tables(&self) -> Vec<Table> {
+        tables::all()
     }
 
-    fn table_names(&self, version: i64) -> Vec<String> {
-        tables::names(version)
+    fn source(&self) -> Source {
+        Source::Each(Subcloud::KIND)
     }
 
     async fn apply(
         &self,
         connection: &mut AnyConnection,
         version: i64,
-        batch: &[Recorded],
+        batch: &[Event],
     ) -> Result<(), ProjectError> {
         fold::apply(connection, version, batch).await
     }

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::PROJECTION;
 use super::row::SubcloudRow;
 use crate::checkpoint::signed;
-use crate::groups::AnyQuery;
 use crate::projection::Projection;
+use crate::rows::AnyQuery;
 use crate::store::{ReadModels, sql};
 
 /// Queries of subclouds.
@@ -320,6 +320,6 @@ fn kind(phases: &str) -> RunKind {
     RunKind::of(&phases)
 }
 
-fn uuid(row: &AnyRow, index: usize) -> Result<Uuid, sqlx::Error> {
+pub(super) fn uuid(row: &AnyRow, index: usize) -> Result<Uuid, sqlx::Error> {
     row.try_get::<String, _>(index)?.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
 }

@@ -1,100 +1,21 @@
 //! The projector and its queries, on SQLite and PostgreSQL: one suite for both.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../../journal/tests/store/cluster.rs"]
+#[path = "../../../journal/tests/store/cluster.rs"]
 mod cluster;
+mod faults;
+mod site;
+mod verify;
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use dcm_domain::subcloud::command::{
-    AddSubcloud, ReportAvailability, ReportEndpoint, UnmanageSubcloud, add_phases,
-};
 use dcm_domain::subcloud::command::{ChangeDeployStatus, ManageSubcloud};
-use dcm_domain::subcloud::{DeployRunRequested, ManagementNetwork, RunInputs, SubcloudAdded};
-use dcm_domain::value::{Actor, Availability, Endpoint, ManagementState, Name, Region, Subnet, SyncStatus};
-use dcm_journal::fleet::{Claim, Fleet};
-use dcm_journal::repository::Meta;
-use dcm_journal::store::{self, Journal};
-use dcm_projections::{Fragments, HistoryFilter, Page, ProjectError, Projector, ReadModels, RebuildState};
-use tokio::sync::Notify;
+use dcm_domain::subcloud::command::{ReportAvailability, ReportEndpoint, UnmanageSubcloud};
+use dcm_domain::value::{Actor, Availability, Endpoint, ManagementState, SyncStatus};
+use dcm_projections::{Fragments, HistoryFilter, Page, ProjectError, ReadModels, RebuildState};
 use uuid::Uuid;
 
-struct Site {
-    journal: Arc<dyn Journal>,
-    fleet: Fleet,
-    models: Arc<ReadModels>,
-    _dir: tempfile::TempDir,
-}
-
-impl Site {
-    async fn open(url: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = store::open("embedded:", dir.path()).await.unwrap();
-        let models = open(url, dir.path(), &journal).await;
-        let fleet = Fleet::new(&journal).unwrap();
-        fleet.ensure_default_group(&meta()).await.unwrap();
-        Self { journal, fleet, models, _dir: dir }
-    }
-
-    fn projector(&self, epoch: i64) -> Projector {
-        Projector::new(Arc::clone(&self.models), Arc::clone(&self.journal), epoch, Arc::new(Notify::new()))
-    }
-
-    async fn project(&self) {
-        let projector = self.projector(1);
-        while projector.step().await.unwrap().is_some() {}
-    }
-
-    async fn add(&self, number: u8) -> Uuid {
-        let entity = Uuid::now_v7();
-        let name = Name::parse(&format!("subcloud{number}")).unwrap();
-        let region = Region::parse(&format!("region{number}")).unwrap();
-        let subnet = Subnet::parse(&format!("10.0.{number}.0/24")).unwrap();
-        let claim =
-            Claim { entity, name: name.clone(), region: region.clone(), subnet: subnet.clone(), group_id: 1 };
-        let build = |id| AddSubcloud {
-            subcloud: SubcloudAdded {
-                id,
-                name,
-                region,
-                description: None,
-                location: Some("Vienna".to_owned()),
-                software_version: "24.09".to_owned(),
-                network: ManagementNetwork {
-                    subnet: subnet.as_str().to_owned(),
-                    start_ip: format!("10.0.{number}.2"),
-                    end_ip: format!("10.0.{number}.50"),
-                    gateway_ip: format!("10.0.{number}.1"),
-                },
-                systemcontroller_gateway_ip: "192.168.204.101".to_owned(),
-                group_id: 1,
-                install: None,
-                bootstrap: None,
-                bootstrap_address: None,
-                deploy_config: None,
-                initial_deployment: true,
-            },
-            run: DeployRunRequested {
-                run_id: Uuid::now_v7(),
-                phases: add_phases(false, false),
-                inputs: RunInputs::default(),
-            },
-            claimed_by: None,
-        };
-        self.fleet.add(claim, &meta(), build).await.unwrap();
-        entity
-    }
-}
-
-async fn open(url: &str, dir: &Path, journal: &Arc<dyn Journal>) -> Arc<ReadModels> {
-    ReadModels::open(url, dir, journal.id()).await.unwrap()
-}
-
-fn meta() -> Meta {
-    Meta::new(Actor::system("test"))
-}
+use site::{Site, database, meta};
 
 async fn suite(site: Site) {
     let first = site.add(1).await;
@@ -236,17 +157,7 @@ async fn waiting_needs_no_signal() {
     site.add(1).await;
     let head = site.journal.head().await.unwrap();
     assert!(!site.models.progress().wait(head, Duration::from_millis(30)).await);
-    let other = ReadModels::open("embedded:", site._dir.path(), site.journal.id()).await.unwrap();
+    let other = ReadModels::open("embedded:", site.dir.path(), site.journal.id()).await.unwrap();
     site.project().await;
     assert!(other.progress().wait(head, Duration::from_secs(5)).await, "found by asking the database");
-}
-
-/// A new database on the tests' own server.
-async fn database(cluster: &cluster::Cluster) -> String {
-    use sqlx::{Connection, Executor};
-    let base = format!("postgres://dcm@127.0.0.1:{}", cluster.port);
-    let name = format!("models_{}", Uuid::now_v7().simple());
-    let mut connection = sqlx::PgConnection::connect(&format!("{base}/postgres")).await.unwrap();
-    connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
-    format!("{base}/{name}")
 }

@@ -1,0 +1,51 @@
+//! Where the active read models are, asked in one query.
+
+use sqlx::Row;
+
+use crate::projection::Projection;
+use crate::store::ReadModels;
+
+/// The active version of a read model, and where it is.
+pub(crate) struct Place {
+    pub projection: &'static dyn Projection,
+    pub version: i64,
+    /// The journal that its position is of.
+    pub journal: String,
+    pub position: u64,
+    /// Whether it has stopped in front of an event, and no batch was applied since.
+    pub has_failed: bool,
+}
+
+impl Place {
+    /// What tells it from others.
+    pub(crate) fn key(&self) -> (&'static str, i64) {
+        (self.projection.name(), self.version)
+    }
+}
+
+impl ReadModels {
+    /// Where every active read model is that this program fills.
+    pub(crate) async fn places(&self) -> Result<Vec<Place>, sqlx::Error> {
+        let rows = sqlx::query(
+            "select c.name, c.version, c.journal, c.position, f.position
+             from read_model m
+             join projection_checkpoint c on c.name = m.name and c.version = m.active_version
+             left join projection_failure f on f.name = c.name and f.version = c.version",
+        )
+        .fetch_all(&self.writes)
+        .await?;
+        let mut places = Vec::new();
+        for row in rows {
+            // Of a newer program's read models this one knows nothing.
+            let Some(projection) = self.projection(&row.try_get::<String, _>(0)?) else { continue };
+            places.push(Place {
+                projection,
+                version: row.try_get(1)?,
+                journal: row.try_get(2)?,
+                position: u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
+                has_failed: row.try_get::<Option<i64>, _>(4)?.is_some(),
+            });
+        }
+        Ok(places)
+    }
+}
