@@ -8,6 +8,8 @@ pub mod peering;
 pub mod playbook;
 pub mod recovery;
 pub mod relay;
+#[cfg(test)]
+mod simulation;
 pub mod singleton;
 pub mod strategy;
 

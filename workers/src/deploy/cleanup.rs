@@ -90,7 +90,9 @@ async fn on_event(shared: &Shared, delivery: &Delivery) -> Result<(), dcm_journa
     match done {
         Ok(()) => delivery.ack().await,
         Err(error) => {
-            tracing::warn!(%entity, %error, "the files of a subcloud cannot follow it now");
+            if delivery.attempt == 1 {
+                tracing::warn!(%entity, %error, "the files of a subcloud cannot follow it now");
+            }
             delivery.nak(RETRY).await
         }
     }
@@ -124,14 +126,12 @@ async fn is_anothers(shared: &Shared, entity: Uuid, name: &Name) -> Result<bool,
 
 /// Sweeps at the start and from time to time until `stop`.
 pub(super) async fn sweep_forever(shared: Arc<Shared>, models: Arc<ReadModels>, stop: CancellationToken) {
+    let mut runs = Outage::of("sweep of what ended runs left");
+    let mut subclouds = Outage::of("sweep of what deleted subclouds left");
     for round in 0_u32.. {
-        if let Err(error) = sweep_runs(&shared).await {
-            tracing::warn!(%error, "cannot sweep what ended runs left");
-        }
-        if round % SELDOM == 0
-            && let Err(error) = sweep_subclouds(&shared, &models).await
-        {
-            tracing::warn!(%error, "cannot sweep what deleted subclouds left");
+        runs.note(&sweep_runs(&shared).await);
+        if round % SELDOM == 0 {
+            subclouds.note(&sweep_subclouds(&shared, &models).await);
         }
         tokio::select! {
             () = stop.cancelled() => return,

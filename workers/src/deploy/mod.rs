@@ -28,7 +28,17 @@ mod work;
 mod worker;
 mod yaml;
 
-use crew::Shared;
+#[cfg(test)]
+pub(crate) use crew::Crew;
+pub(crate) use crew::Shared;
+#[cfg(test)]
+pub(crate) use ownership::lease_name;
+#[cfg(test)]
+pub(crate) use phase::{PhaseWork, Stopped};
+#[cfg(test)]
+pub(crate) use ports::{Ending, Hands, OpenRuns, Play, Processes};
+#[cfg(test)]
+pub(crate) use reporter::meta;
 pub use settings::{ControllerFacts, Dirs, Settings, Timeouts};
 pub use timeouts::RunTimeouts;
 pub use worker::{Context, DeployWorker};

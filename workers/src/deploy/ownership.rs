@@ -16,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const RUN_LEASES: &str = "run-";
 
 /// The lease of a run.
-pub(super) fn lease_name(run_id: Uuid) -> String {
+pub(crate) fn lease_name(run_id: Uuid) -> String {
     format!("{RUN_LEASES}{run_id}")
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Reporter {
 }
 
 /// Who reports, and under which id: the same step of the same run is the same command.
-pub(super) fn meta(run_id: Uuid, step: &str) -> Meta {
+pub(crate) fn meta(run_id: Uuid, step: &str) -> Meta {
     let run = Meta { command_id: run_id, correlation_id: run_id, ..Meta::new(Actor::system(ROLE)) };
     run.step(step)
 }

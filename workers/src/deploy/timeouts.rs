@@ -83,7 +83,7 @@ impl RunTimeouts {
     }
 
     /// The rules as a worker applies them, on the host that it is on.
-    pub(super) fn of(shared: &Shared) -> Self {
+    pub(crate) fn of(shared: &Shared) -> Self {
         Self {
             fleet: Arc::clone(&shared.fleet),
             leases: shared.leases.clone(),

@@ -1,0 +1,202 @@
+//! What must hold in every simulated world, at each step and at the end.
+
+use std::collections::{HashMap, HashSet};
+
+use dcm_journal::bus::{Message, Stream};
+use dcm_schemas::{Envelope, cloudevents};
+use uuid::Uuid;
+
+use super::clients::Account;
+use super::truth::{Rows, Truth};
+use super::world::{Node, World};
+use crate::deploy::{lease_name, meta};
+use crate::relay::REFILLED_TO_HEADER;
+
+/// An event was appended by `node`.
+pub fn at_append(truth: &mut Truth, node: &Node, envelope: &Envelope) {
+    if envelope.r#type != "DeployRunFinished" {
+        return;
+    }
+    let Some(run_id) = run_of(envelope) else {
+        return truth.is_wrong("a run without an id ended".to_owned());
+    };
+    let now = node.world.now();
+    let store_time = truth.store_time(now);
+    // Nothing is failed while its owner lives: it has its lease, and is not the one that gives the run up.
+    let declared = ["worker lost", "no worker"].map(|step| meta(run_id, step).command_id);
+    let held = truth
+        .leases
+        .get(&lease_name(run_id))
+        .filter(|row| row.holder.is_some() && row.expires_at > store_time)
+        .and_then(|row| row.holder.clone());
+    if declared.contains(&envelope.command_id)
+        && !truth.set_back
+        && let Some(holder) = held
+        && truth.living.get(&holder.pid) == Some(&true)
+    {
+        truth.is_wrong(format!("{now}: {} ended a run whose owner lives and holds it", node.name));
+    }
+    // Nor while its playbook goes on, where that can be seen.
+    let goes_on = truth.playbooks.iter().any(|playbook| {
+        playbook.run_id == run_id && playbook.host == node.host && playbook.started && playbook.ends_at > now
+    });
+    if goes_on {
+        truth.is_wrong(format!("{now}: {} ended a run whose playbook goes on there", node.name));
+    }
+}
+
+/// A playbook starts.
+pub fn at_start(truth: &mut Truth, now: u64, place: usize) {
+    let Some(this) = truth.playbooks.get(place) else { return };
+    let (run_id, entity, phase, host) = (this.run_id, this.entity, this.phase, this.host);
+    let others =
+        || truth.playbooks.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other);
+    let again = others().any(|other| other.started && other.run_id == run_id && other.phase == phase);
+    let beside = others()
+        .any(|other| other.started && other.entity == entity && other.ends_at > now && other.host == host);
+    if again {
+        truth.is_wrong(format!("{now}: a phase was played twice"));
+    }
+    if beside {
+        truth.is_wrong(format!("{now}: two playbooks of one subcloud on one host"));
+    }
+    if let Some(this) = truth.playbooks.get_mut(place) {
+        this.started = true;
+    }
+}
+
+/// A message is stored on the bus.
+pub fn at_publish(truth: &mut Truth, stream: Stream, message: &Message) {
+    if stream == Stream::Events {
+        return;
+    }
+    // What refilled the bus is no news, and nothing follows from it.
+    let last = super::bus::of(truth, Stream::Events).kept.values().next_back();
+    let refilled_to = last.and_then(|stored| stored.message.header(REFILLED_TO_HEADER)?.parse::<u64>().ok());
+    let position = cloudevents::position(&message.headers).map(|position| position.order);
+    if position.zip(refilled_to).is_some_and(|(order, refilled_to)| order <= refilled_to) {
+        truth.is_wrong(format!("a hint follows from event {position:?}, which only refilled the bus"));
+    }
+}
+
+/// A transaction of the read model is about to become what is read.
+pub fn at_commit(truth: &mut Truth, rows: &Rows) {
+    let dense = rows.applied.iter().zip(1..).all(|(order, place)| *order == place);
+    if !dense || rows.applied.len() as u64 != rows.position {
+        truth.is_wrong(format!("the rows hold other events than up to {}", rows.position));
+    }
+    if rows.position < truth.rows.position {
+        truth.is_wrong(format!("the checkpoint went back from {}", truth.rows.position));
+    }
+}
+
+fn run_of(envelope: &Envelope) -> Option<Uuid> {
+    envelope.data.get("run_id")?.as_str()?.parse().ok()
+}
+
+/// What is still to come, if anything.
+pub fn unrest(world: &World) -> Option<String> {
+    let truth = world.truth();
+    let head = truth.events.len() as u64;
+    let on_bus = truth.bus.first().map_or(0, |events| events.kept.len() as u64);
+    let count = |kind: &str| truth.events.iter().filter(|event| event.envelope.r#type == kind).count();
+    let (requested, ended) = (count("DeployRunRequested"), count("DeployRunFinished"));
+    if requested > ended {
+        return Some(format!("{requested} runs were requested, {ended} have ended"));
+    }
+    if truth.rows.position < head {
+        return Some(format!("the rows are at {} of {head}", truth.rows.position));
+    }
+    (on_bus < head).then(|| format!("the bus has {on_bus} of {head}"))
+}
+
+/// Everything that must hold at rest.
+pub fn at_rest(world: &World, account: &Account) -> Vec<String> {
+    let truth = world.truth();
+    let mut wrong = truth.wrong.clone();
+    wrong.extend(chains(&truth, world.seed));
+    wrong.extend(runs(&truth));
+    wrong.extend(commands(&truth, account));
+    let ids: Vec<Uuid> = truth.events.iter().map(|event| event.envelope.id).collect();
+    let bus: Vec<Uuid> = truth
+        .bus
+        .iter()
+        .take(1)
+        .flat_map(|events| events.kept.values())
+        .map(|stored| stored.message.id)
+        .collect();
+    if ids != bus {
+        wrong.push(format!(
+            "the bus has {} messages, which are not the {} events in order",
+            bus.len(),
+            ids.len()
+        ));
+    }
+    let mut fold = Rows::default();
+    for event in &truth.events {
+        if let Err(error) = fold.apply(event) {
+            wrong.push(error);
+        }
+    }
+    if fold.subclouds != truth.rows.subclouds || fold.applied != truth.rows.applied {
+        wrong.push("the rows are not the fold of the journal".to_owned());
+    }
+    wrong
+}
+
+fn chains(truth: &Truth, seed: u64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut last: HashMap<&str, (u64, &str)> = HashMap::new();
+    for event in &truth.events {
+        let envelope = &event.envelope;
+        let before = last.get(envelope.stream.as_str()).copied();
+        if envelope.revision != before.map_or(0, |(revision, _)| revision + 1) {
+            wrong.push(format!("event {} has revision {}", event.position.order, envelope.revision));
+        }
+        // Hashing is what costs most here: each world looks at a part, and all worlds at all.
+        let looked_at = (event.position.order ^ seed).is_multiple_of(4);
+        if looked_at && let Err(broken) = Envelope::verify(before.map(|(_, hash)| hash), &event.body) {
+            wrong.push(format!("event {}: {broken}", event.position.order));
+        }
+        last.insert(envelope.stream.as_str(), (envelope.revision, &envelope.hash));
+    }
+    wrong
+}
+
+fn runs(truth: &Truth) -> Vec<String> {
+    let mut counts: HashMap<Uuid, [u32; 3]> = HashMap::new();
+    for event in &truth.events {
+        let kind = ["DeployRunRequested", "DeployRunClaimed", "DeployRunFinished"]
+            .iter()
+            .position(|kind| *kind == event.envelope.r#type);
+        if let Some((kind, run_id)) = kind.zip(run_of(&event.envelope))
+            && let Some(count) = counts.entry(run_id).or_default().get_mut(kind)
+        {
+            *count += 1;
+        }
+    }
+    let once = |[requested, claimed, finished]: &[u32; 3]| *requested == 1 && *claimed <= 1 && *finished == 1;
+    let bad = counts.values().filter(|counts| !once(counts));
+    bad.map(|counts| format!("a run was requested, claimed and ended {counts:?} times")).collect()
+}
+
+fn commands(truth: &Truth, account: &Account) -> Vec<String> {
+    let mut written: HashMap<Uuid, u32> = HashMap::new();
+    let mut ids = HashSet::new();
+    let mut wrong = Vec::new();
+    for event in &truth.events {
+        if event.envelope.command.is_some() {
+            *written.entry(event.envelope.command_id).or_default() += 1;
+        }
+        if !ids.insert(event.envelope.id) {
+            wrong.push(format!("event {} has the id of another", event.position.order));
+        }
+    }
+    let count = |id: &Uuid| written.get(id).copied().unwrap_or(0);
+    let told =
+        |what: &str, id: &Uuid| format!("a command that was {what} is in the journal {} times", count(id));
+    wrong.extend(account.acknowledged.iter().filter(|id| count(id) != 1).map(|id| told("acknowledged", id)));
+    wrong.extend(account.refused.iter().filter(|id| count(id) != 0).map(|id| told("refused", id)));
+    wrong.extend(account.unknown.iter().filter(|id| count(id) > 1).map(|id| told("not answered", id)));
+    wrong
+}
