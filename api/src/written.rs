@@ -57,7 +57,8 @@ fn marked<A: Aggregate>(app: &App, done: &Done<A>, shown: bool, mut response: Re
         set(&mut response, POSITION, &position.to_string());
     }
     if !shown {
-        tracing::warn!(wait = ?app.settings().wait, "the read models do not show a write in time");
+        metrics::counter!("dcm_http_stale_answers_total").increment(1);
+        tracing::debug!(wait = ?app.settings().wait, "the read models do not show a write in time");
         set(&mut response, STALE, "true");
     }
     response

@@ -23,6 +23,7 @@ use uuid::Uuid;
 pub use network::NetworkMove;
 
 use crate::collections::Collections;
+use crate::outage::Told;
 use crate::repository::{CommandError, Done, Loaded, Meta, Repository, Unavailable};
 use crate::store::Journal;
 use crate::strategy::Strategies;
@@ -100,6 +101,8 @@ pub struct Fleet {
     collections: Collections,
     strategies: Strategies,
     directory_stream: StreamId,
+    /// Entries that cannot be settled.
+    told: Told<Uuid>,
 }
 
 impl Fleet {
@@ -114,6 +117,7 @@ impl Fleet {
             collections: Collections::new(journal)?,
             strategies: Strategies::new(journal)?,
             directory_stream: Directory::STREAM.parse()?,
+            told: Told::default(),
         })
     }
 
@@ -316,8 +320,11 @@ impl Fleet {
                 match self.settle_entry(entity, entry, meta).await {
                     Ok(()) => settled += 1,
                     Err(error @ FleetError::Unavailable(_)) => return Err(error),
-                    // The others must not wait for this one.
-                    Err(error) => tracing::error!(%entity, %error, "a directory entry cannot be settled"),
+                    // The others must not wait for this one, and nobody needs to read of it each time.
+                    Err(error) if self.told.is_news(entity, &error) => {
+                        tracing::error!(%entity, %error, "a directory entry cannot be settled");
+                    }
+                    Err(_) => {}
                 }
             }
         }

@@ -1,7 +1,13 @@
 //! Says once that something does not answer, and once that it does again.
 
 use std::fmt::Display;
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Things whose last failure is remembered.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// Whether one thing that is asked again and again answers. A failure that comes back with each question is logged when
 /// it begins, and when it is over with how often and how long it came.
@@ -55,6 +61,32 @@ impl Outage {
     }
 }
 
+/// What was told of many things of one kind: a failure that comes back with each look at one of them is news once, and
+/// again when its reason is another. Of more than a thousand the oldest are forgotten.
+#[derive(Debug)]
+pub struct Told<K: Hash + Eq>(Mutex<lru::LruCache<K, String>>);
+
+impl<K: Hash + Eq> Default for Told<K> {
+    fn default() -> Self {
+        Self(Mutex::new(lru::LruCache::new(REMEMBERED)))
+    }
+}
+
+impl<K: Hash + Eq> Told<K> {
+    /// Notes that `thing` failed; true if that was not told yet.
+    pub fn is_news(&self, thing: K, reason: &dyn Display) -> bool {
+        let reason = reason.to_string();
+        // A cache is whole at every panic, so a poisoned lock is as good as any.
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.put(thing, reason.clone()) != Some(reason)
+    }
+
+    /// Notes that `thing` is well; true if it was told not to be.
+    pub fn is_well(&self, thing: &K) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop(thing).is_some()
+    }
+}
+
 /// Whole tenths: more digits say nothing about an outage.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 10.0).round() / 10.0
@@ -63,6 +95,16 @@ fn seconds(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_news_once_for_each_reason() {
+        let told = Told::default();
+        assert!(told.is_news("a", &"full"));
+        assert!(!told.is_news("a", &"full"));
+        assert!(told.is_news("a", &"gone") && told.is_news("b", &"full"));
+        assert!(told.is_well(&"a") && !told.is_well(&"a"));
+        assert!(told.is_news("a", &"gone"));
+    }
 
     #[test]
     fn an_outage_lasts_from_the_first_failure_to_the_next_answer() {

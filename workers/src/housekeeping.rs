@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::outage::Outage;
+use crate::outage::{Outage, Told};
 
 /// The time between two looks.
 const EVERY: Duration = Duration::from_secs(30);
@@ -43,12 +43,15 @@ pub struct Housekeeping {
     places: HashMap<Uuid, (i64, Option<Subnet>)>,
     /// Entries that did not agree with their subclouds at the last look: commands may have been under way.
     drifting: HashMap<Uuid, Entry>,
+    /// Entries that cannot be made to agree.
+    told: Told<Uuid>,
 }
 
 impl Housekeeping {
     /// Nothing is looked at yet.
     pub fn new(fleet: Arc<Fleet>, models: Arc<ReadModels>) -> Self {
-        Self { fleet, models, seen: (0, 0), places: HashMap::new(), drifting: HashMap::new() }
+        let (places, drifting) = (HashMap::new(), HashMap::new());
+        Self { fleet, models, seen: (0, 0), places, drifting, told: Told::default() }
     }
 
     /// Tidies up at once and then every 30 s, until `stop`. What does not answer is asked again.
@@ -124,7 +127,9 @@ impl Housekeeping {
                 Ok(()) => {}
                 Err(error @ FleetError::Unavailable(_)) => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(name = %entry.name, %error, "the directory disagrees with a subcloud");
+                    if self.told.is_news(*entity, &error) {
+                        tracing::error!(name = %entry.name, %error, "the directory disagrees with a subcloud");
+                    }
                     continue;
                 }
             }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::outage::Outage;
+use crate::outage::{Outage, Told};
 
 /// Rounds between two looks for members of peer groups that are gone.
 const SELDOM: u32 = 30;
@@ -71,12 +71,14 @@ pub struct PeeringKeeper {
     leaves_imported: bool,
     /// What is waited for, and since when this process has known it: after a start, workers get their time too.
     seen: HashMap<Wait, Instant>,
+    /// What cannot be ended.
+    told: Told<Uuid>,
 }
 
 impl PeeringKeeper {
     /// Nothing is waited for yet.
     pub fn new(fleet: Arc<Fleet>, models: Arc<ReadModels>, times: Times) -> Self {
-        Self { fleet, models, times, leaves_imported: false, seen: HashMap::new() }
+        Self { fleet, models, times, leaves_imported: false, seen: HashMap::new(), told: Told::default() }
     }
 
     /// Leaves what was under way elsewhere, when it was taken over, as it is: it is shown so until workers first start
@@ -146,7 +148,9 @@ impl PeeringKeeper {
             Err(CollectionError::Rejected(peer_group::Rejection::NotFound)) => Ok(()),
             Err(CollectionError::Unavailable(cause)) => Err(cause.into()),
             Err(error) => {
-                tracing::error!(group = group.state.peer_group_name, %error, "a migration cannot be ended");
+                if self.told.is_news(group.uuid, &error) {
+                    tracing::error!(group = group.state.peer_group_name, %error, "a migration cannot be ended");
+                }
                 Ok(())
             }
         }
@@ -183,7 +187,9 @@ impl PeeringKeeper {
             Err(CollectionError::Rejected(association::Rejection::NotFound)) => Ok(()),
             Err(CollectionError::Unavailable(cause)) => Err(cause.into()),
             Err(error) => {
-                tracing::error!(association = id, %error, "a synchronisation cannot be ended");
+                if self.told.is_news(row.uuid, &error) {
+                    tracing::error!(association = id, %error, "a synchronisation cannot be ended");
+                }
                 Ok(())
             }
         }
@@ -208,9 +214,10 @@ impl PeeringKeeper {
                 match self.fleet.run(row.uuid, &LeavePeerGroup { peer_group_id }, &meta()).await {
                     Ok(_) | Err(FleetError::Subcloud(Rejection::NotFound)) => {}
                     Err(FleetError::Unavailable(cause)) => return Err(cause.into()),
-                    Err(error) => {
-                        tracing::error!(subcloud = %row.uuid, %error, "cannot leave its peer group")
+                    Err(error) if self.told.is_news(row.uuid, &error) => {
+                        tracing::error!(subcloud = %row.uuid, %error, "cannot leave its peer group");
                     }
+                    Err(_) => {}
                 }
             }
         }

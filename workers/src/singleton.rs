@@ -27,16 +27,26 @@ pub async fn run<W, F>(
     F: Future<Output = ()>,
 {
     let mut failing = false;
+    // Work that fails is begun again and again under the lease: that is one tenure.
+    let mut ours = false;
     while !stop.is_cancelled() {
         let asked_at = Instant::now();
         let claimed = claim(leases, name, holder).await;
         let fails = claimed.is_err();
         match claimed {
             Ok(Some(lease)) => {
-                tracing::info!(lease = name, epoch = lease.epoch, "acquired");
+                if !std::mem::replace(&mut ours, true) {
+                    tracing::info!(lease = name, epoch = lease.epoch, "acquired");
+                    metrics::counter!("dcm_lease_acquisitions_total", "lease" => lease.name.clone()).increment(1);
+                }
+                holds(name, true);
                 hold(leases, &lease, asked_at, stop, &mut work).await;
             }
-            Ok(None) => standby(),
+            Ok(None) => {
+                ours = false;
+                holds(name, false);
+                standby();
+            }
             Err(error) if !failing => tracing::warn!(lease = name, %error, "cannot be acquired; trying on"),
             Err(_) => {}
         }
@@ -46,6 +56,18 @@ pub async fn run<W, F>(
             () = tokio::time::sleep(LOOK) => {}
         }
     }
+}
+
+/// Tells whether this process holds the lease `name`.
+fn holds(name: &str, held: bool) {
+    metrics::gauge!("dcm_lease_held_ratio", "lease" => name.to_owned()).set(if held { 1.0 } else { 0.0 });
+}
+
+/// The lease was lost, for `reason`, before it was given up.
+fn lost(lease: &Lease, reason: &dyn std::fmt::Display) {
+    tracing::warn!(lease = lease.name, %reason, "lost");
+    metrics::counter!("dcm_lease_losses_total", "lease" => lease.name.clone()).increment(1);
+    holds(&lease.name, false);
 }
 
 /// Takes the lease unless another process holds it. Looked at first: a claim is a write, even one that fails.
@@ -100,16 +122,16 @@ async fn renew(leases: &Leases, lease: &Lease, mut asked_at: Instant, held: &Can
         match tokio::time::timeout_at(ends_at, leases.renew(lease)).await {
             Ok(Ok(true)) => asked_at = asking_at,
             Ok(Ok(false)) => {
-                tracing::warn!(lease = lease.name, "lost");
+                lost(lease, &"another has it, or it ran out");
                 return held.cancel();
             }
             Ok(Err(error)) if asking_at >= ends_at => {
-                tracing::warn!(lease = lease.name, %error, "could not be renewed in time");
+                lost(lease, &error);
                 return held.cancel();
             }
             Ok(Err(_)) => {}
             Err(_) => {
-                tracing::warn!(lease = lease.name, "could not be renewed in time");
+                lost(lease, &"it could not be renewed in time");
                 return held.cancel();
             }
         }

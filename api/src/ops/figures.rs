@@ -70,6 +70,11 @@ pub const METRICS: &[Metric] = &[
         "Time from the head of a request to the head of its answer.",
     ),
     gauge("dcm_http_in_flight_requests", Unit::Count, &[], "Requests that are not answered yet."),
+    counter(
+        "dcm_http_stale_answers_total",
+        &[],
+        "Writes whose answer did not wait any longer for the read models to show them.",
+    ),
     // Who may do what.
     counter("dcm_policy_denials_total", &["rule"], "Requests that the policy refused, by rule."),
     counter(
@@ -129,6 +134,11 @@ pub const METRICS: &[Metric] = &[
         &["read_model"],
         "Age of the oldest event that a read model does not show yet; 0 without one.",
     ),
+    counter(
+        "dcm_projection_failures_total",
+        &["read_model"],
+        "Times that a read model could not take an event.",
+    ),
     counter("dcm_projected_events_total", &[], "Events that the projector of this process applied."),
     // Relay and bus.
     counter("dcm_relay_published_total", &[], "Events that this process put on the bus."),
@@ -140,7 +150,32 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Age of the oldest event that is not on the bus yet; 0 without one.",
     ),
+    counter(
+        "dcm_relay_data_omitted_total",
+        &[],
+        "Events that went onto the bus without their data, which it cannot carry.",
+    ),
     counter("dcm_relay_fenced_total", &[], "Times that a relay stopped because another one was at work."),
+    counter(
+        "dcm_relay_data_omitted_total",
+        &[],
+        "Events that went out without their data, because the bus cannot carry it.",
+    ),
+    counter(
+        "dcm_bus_dead_letters_total",
+        &["stream", "cause"],
+        "Messages that consumers gave up and this process kept as dead letters.",
+    ),
+    counter(
+        "dcm_bus_gaps_healed_total",
+        &[],
+        "Times that the relay found the bus without events it had had, and filled it from the journal.",
+    ),
+    counter(
+        "dcm_bus_dead_letters_total",
+        &["stream", "cause"],
+        "Messages that no consumer could handle and that were put aside.",
+    ),
     counter(
         "dcm_bus_consumer_rebuilds_total",
         &["stream", "consumer"],

@@ -1,11 +1,13 @@
 //! Health, readiness, metrics, and the description of the messages.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use dcm_journal::outage::Told;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
@@ -18,6 +20,9 @@ use crate::app::App;
 
 /// How long one of the program's own checks may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the log was told of the parts.
+static TOLD: LazyLock<Told<&'static str>> = LazyLock::new(Told::default);
 
 /// Says that the process runs.
 #[utoipa::path(
@@ -73,7 +78,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
 
 async fn journal(app: &App) -> Result<(), String> {
     let head = tokio::time::timeout(PATIENCE, app.journal().head()).await;
-    head.map_err(|_| no_answer())?.map(drop).map_err(|error| failed("journal", &error))
+    told("journal", head.map_err(|_| no_answer())?.map(drop))
 }
 
 async fn warnings(app: &App) -> BTreeMap<String, String> {
@@ -89,12 +94,12 @@ async fn warnings(app: &App) -> BTreeMap<String, String> {
 /// Any question will do.
 async fn vault(app: &App) -> Result<(), String> {
     let name = tokio::time::timeout(PATIENCE, app.vault().name_of("system:readiness")).await;
-    name.map_err(|_| no_answer())?.map(drop).map_err(|error| failed("vault", &error))
+    told("vault", name.map_err(|_| no_answer())?.map(drop))
 }
 
 async fn projections(app: &App) -> Result<Vec<Lag>, String> {
     let health = tokio::time::timeout(PATIENCE, app.models().health()).await;
-    health.map_err(|_| no_answer())?.map_err(|error| failed("read models", &error))?;
+    told("read models", health.map_err(|_| no_answer())?)?;
     // Without the journal there is nothing to compare with; its own part says so.
     let lags = tokio::time::timeout(PATIENCE, lags(app)).await;
     Ok(lags.ok().and_then(Result::ok).unwrap_or_default())
@@ -104,10 +109,18 @@ fn no_answer() -> String {
     "no answer in time".to_owned()
 }
 
-/// Anyone may read the answer: what lies behind it is for the log.
-fn failed(part: &str, error: &dyn std::error::Error) -> String {
-    tracing::warn!(%error, part, "not ready");
-    "not available".to_owned()
+/// Anyone may read the answer: what lies behind it is for the log, once and not for each probe.
+fn told<E: std::error::Error>(part: &'static str, answer: Result<(), E>) -> Result<(), String> {
+    let Err(error) = answer else {
+        if TOLD.is_well(&part) {
+            tracing::info!(part, "ready again");
+        }
+        return Ok(());
+    };
+    if TOLD.is_news(part, &error) {
+        tracing::warn!(%error, part, "not ready");
+    }
+    Err("not available".to_owned())
 }
 
 /// Shows what is measured, in Prometheus' text form.

@@ -1,6 +1,6 @@
 //! The policy of a running program: loaded when it starts, and again whenever its files change (access.md §7).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +42,8 @@ struct Looks {
     turn: tokio::sync::Mutex<()>,
     begun: AtomicU64,
     ended: AtomicU64,
+    /// Whether the last one that was waited for took too long.
+    late: AtomicBool,
 }
 
 impl Policy {
@@ -122,7 +124,8 @@ impl Policy {
             return;
         }
         let waited = tokio::time::timeout(PATIENCE, self.look_in_turn()).await;
-        if waited.is_err() {
+        let was_late = self.looks.late.swap(waited.is_err(), Ordering::Relaxed);
+        if waited.is_err() && !was_late {
             tracing::warn!("the policy files cannot be looked at in time; the rules at hand decide");
         }
     }

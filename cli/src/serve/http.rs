@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use dcm_api::transport::Encrypted;
+use dcm_journal::outage::Outage;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
@@ -114,11 +115,15 @@ impl Server {
     ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         let accepted = async {
             let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+            let mut outage = Outage::of("listener");
             loop {
                 match listener.accept().await {
-                    Ok((stream, remote)) => return Some((stream, remote, place)),
+                    Ok((stream, remote)) => {
+                        outage.end();
+                        return Some((stream, remote, place));
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        outage.begin(&error);
                         tokio::time::sleep(PAUSE).await;
                     }
                 }

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::files::{Paths, Private};
 use super::ownership::{Details, RUN_LEASES, lease_name};
+use crate::outage::Outage;
 use crate::playbook::group_alive;
 
 /// How often directories and leases of ended runs are looked for.

@@ -14,6 +14,7 @@ use dcm_schemas::hint::{DEPLOY, DeployHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::ownership::Ownership;
@@ -231,10 +232,11 @@ impl Crew {
         };
         let work = Work::new(&self.shared, entity, run_id, ownership);
         let stop = stop.clone();
-        self.tasks.spawn(async move {
+        let working = async move {
             work.carry_out(&stop).await;
             drop(seat);
-        });
+        };
+        self.tasks.spawn(working.in_current_span());
         Taken::Yes
     }
 }

@@ -15,6 +15,7 @@ mod cleanup;
 mod command_line;
 mod contents;
 mod crew;
+mod figures;
 mod files;
 mod kept;
 mod materials;

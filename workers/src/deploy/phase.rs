@@ -94,6 +94,7 @@ impl PhaseWork<'_> {
         tracing::warn!(
             run_id = %self.run.id, region = %self.subcloud.region, phase = self.phase.as_str(), error, "phase failed"
         );
+        self.work.figures.note("failed");
         let command = FailPhase { run_id: self.run.id, phase: self.phase, started, error };
         self.work.reporter.report(&self.named("fail"), &command).await.map(drop)
     }
@@ -104,6 +105,7 @@ impl PhaseWork<'_> {
             self.step("rvmc-pod", skipped("Kubernetes client")).await?;
             self.step("power-off", skipped("Redfish client")).await?;
         }
+        self.work.figures.note("aborted");
         let command = AbortPhase { run_id: self.run.id, phase: self.phase };
         self.work.reporter.report(&self.named("abort"), &command).await.map(drop)
     }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Shared;
+use super::figures::count;
 use super::ownership::{Details, lease_name};
 use super::ports::{Kernel, OpenRuns, Processes, Rows};
 use super::reporter::meta;
@@ -183,7 +184,7 @@ impl RunTimeouts {
         let kept = self.secrets(run.uuid).await?;
         let command = LoseRun { run_id: run.run_id, because };
         let outcome = self.fleet.run(run.uuid, &command, &meta(run.run_id, step)).await;
-        self.ended(run.run_id, step, kept, outcome).await
+        self.ended((run.run_id, run.kind), step, kept, outcome).await
     }
 
     async fn end_backup(&self, run: &BackupRunRow) -> Result<(), Blind> {
@@ -191,7 +192,7 @@ impl RunTimeouts {
         let kept = self.secrets(run.uuid).await?;
         let command = LoseBackupRun { run_id: run.run_id, because: LostBecause::NoWorker };
         let outcome = self.fleet.run(run.uuid, &command, &meta(run.run_id, step)).await;
-        self.ended(run.run_id, step, kept, outcome).await
+        self.ended((run.run_id, RunKind::Backup), step, kept, outcome).await
     }
 
     /// Every vault entry the subcloud and its runs refer to.
@@ -203,7 +204,7 @@ impl RunTimeouts {
     /// Deletes those of the vault entries `kept` that only the run which has just ended referred to.
     async fn ended(
         &self,
-        run_id: Uuid,
+        (run_id, kind): (Uuid, RunKind),
         step: &str,
         kept: Vec<SecretRef>,
         outcome: Result<Done<Subcloud>, FleetError>,
@@ -217,6 +218,7 @@ impl RunTimeouts {
             Err(error) => return Err(error.into()),
         };
         tracing::warn!(%run_id, "run ended: {step}");
+        count(kind, if step == "no worker" { "unclaimed" } else { "lost" });
         let Some(vault) = &self.vault else { return Ok(()) };
         let needed: HashSet<SecretRef> =
             done.loaded.state.as_deref().into_iter().flat_map(Subcloud::secrets).collect();

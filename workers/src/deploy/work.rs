@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Shared;
+use super::figures::Figures;
 use super::ownership::Ownership;
 use super::phase::PhaseWork;
 use super::reporter::{Refused, Reporter};
@@ -30,6 +31,7 @@ pub(crate) struct Work {
     pub(super) entity: Uuid,
     pub(super) run_id: Uuid,
     pub(super) reporter: Reporter,
+    pub(super) figures: Figures,
     ownership: Ownership,
     /// What runs, or ran last.
     process: Mutex<Option<ProcessIdentity>>,
@@ -56,6 +58,7 @@ impl Work {
             entity,
             run_id,
             reporter: Reporter::new(&shared.fleet, entity, run_id),
+            figures: Figures::begin(run_id),
             ownership,
             process: Mutex::new(None),
         }
@@ -63,6 +66,10 @@ impl Work {
 
     /// Claims the run and carries it out. Returns once nothing of it is left on this host.
     pub(super) async fn carry_out(&self, stop: &CancellationToken) {
+        self.figures.during(self.claim_and_end(stop)).await;
+    }
+
+    async fn claim_and_end(&self, stop: &CancellationToken) {
         let ended = tokio::select! {
             biased;
             () = self.ownership.keep() => Ended::LeaseLost,
@@ -73,15 +80,23 @@ impl Work {
             Ended::NotOurs => return,
             Ended::LeaseLost => {
                 tracing::warn!(run_id = %self.run_id, "the run's lease is lost; its playbook is ended");
+                self.figures.ended_as("lease-lost");
                 self.clear_up().await;
                 return;
             }
-            Ended::Reported => self.clear_up().await,
+            Ended::Reported => {
+                self.figures.ended();
+                self.clear_up().await;
+            }
             Ended::Refused(refused) => {
                 tracing::warn!(run_id = %self.run_id, %refused, "the run is given up");
+                self.figures.ended_as("given-up");
                 self.give_up().await;
             }
-            Ended::Stopped => self.give_up().await,
+            Ended::Stopped => {
+                self.figures.ended_as("stopped");
+                self.give_up().await;
+            }
         }
         self.ownership.end().await;
     }
@@ -103,7 +118,8 @@ impl Work {
             let Some(phase) = run.phases.first().copied() else { break };
             tracing::info!(run_id = %self.run_id, region = %subcloud.region, phase = phase.as_str(), "phase begins");
             let phase = PhaseWork { work: self, subcloud: &subcloud, run: &run, phase };
-            if let Err(refused) = phase.carry_out().await {
+            let ended = self.figures.phase(phase.phase.as_str(), phase.carry_out()).await;
+            if let Err(refused) = ended {
                 return Ended::Refused(refused);
             }
         }

@@ -1,8 +1,12 @@
 //! One batch: from the journal to the bus, and what follows from it.
 
+use std::time::Instant;
+
 use dcm_journal::bus::{BatchError, Message, Published, REPLAYED_HEADER, Stream};
 use dcm_schemas::hint::{self, Family, Hint};
+use dcm_journal::trace;
 use dcm_schemas::{Position, Recorded, cloudevents, subjects};
+use tracing::{Instrument, Span};
 
 use super::{BATCH, Keys, Place, REFILLED_TO_HEADER, Relay, Trouble, lag, oversize};
 
@@ -11,7 +15,7 @@ impl Relay {
     pub(super) async fn forward(&self, place: &mut Place, keys: &mut Keys) -> Result<bool, Trouble> {
         let events = self.journal.read_all(place.order, BATCH).await?;
         let Some(last) = events.last().map(|event| event.position) else {
-            lag(0);
+            lag::none();
             return Ok(false);
         };
         let mut messages = Vec::with_capacity(events.len());
@@ -21,7 +25,7 @@ impl Relay {
             messages.push(message(event, previous, &key, place.refilled_to, self.bus.largest_message()));
             previous = event.position;
         }
-        self.publish(messages, place.sequence).await?;
+        self.publish(messages, place.sequence).instrument(publishing(&events)).await?;
         place.order = last.order;
         place.position = last;
         place.sequence += events.len() as u64;
@@ -30,16 +34,18 @@ impl Relay {
         let full = events.len() == BATCH;
         match full {
             true => self.observe_lag(Some(place.reached())).await,
-            false => lag(0),
+            false => lag::none(),
         }
         Ok(full)
     }
 
     async fn publish(&self, messages: Vec<Message>, sequence: u64) -> Result<(), Trouble> {
+        let begun = Instant::now();
         let (stored, error) = match self.bus.publish_batch(Stream::Events, messages, sequence).await {
             Ok(stored) => (stored, None),
             Err(BatchError { stored, source }) => (stored, Some(source)),
         };
+        metrics::histogram!("dcm_relay_publish_seconds").record(begun.elapsed().as_secs_f64());
         let new = stored.iter().take_while(|published| !published.duplicate).count();
         metrics::counter!("dcm_relay_published_total").increment(new as u64);
         // The stream ends where it was expected to and yet knows the id: the message was removed from it, and its id is
@@ -91,6 +97,26 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// The span of a batch, linked to the traces in which its events were written.
+fn publishing(events: &[Recorded]) -> Span {
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "publish",
+        otel.kind = "producer",
+        otel.name = format_args!("{} publish", Stream::Events.name()),
+        messaging.system = "dcm",
+        messaging.destination.name = Stream::Events.name(),
+        messaging.batch.message_count = events.len(),
+    );
+    for event in events {
+        if let Some(context) = &event.envelope.traceparent {
+            trace::link(&span, context);
+        }
+    }
+    span
 }
 
 /// Up to which order events need no hints: they are no news, or their hints were sent.

@@ -63,8 +63,8 @@ impl Reporter {
             RelayState::Waiting { reason } => {
                 tracing::warn!(reason, "the relay waits; commands and queries go on without the bus");
             }
-            RelayState::Fenced => tracing::warn!("the relay stops: another one is at work"),
-            RelayState::Halted { reason } => tracing::error!(reason, "the relay stops"),
+            // Whoever started it tells, once, why it stops; it is started again and again.
+            RelayState::Fenced | RelayState::Halted { .. } => tracing::debug!(?state, "relay"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod forward;
 mod health;
 mod keys;
+mod lag;
 mod oversize;
 mod place;
 mod repair;
@@ -47,8 +48,6 @@ const BATCH: usize = 256;
 const LOOK: Duration = Duration::from_millis(75);
 /// How often the bus is looked at when there is nothing to publish.
 const LOOK_AT_BUS: Duration = Duration::from_secs(2);
-/// Events that the lag is counted to, where they must be counted.
-const COUNTED: u64 = 1000;
 /// First pause after a failure that may pass; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -174,16 +173,4 @@ impl Relay {
         Ok(more)
     }
 
-    /// Counts the events that are in the journal and not on the bus, as far as that was known to be.
-    async fn observe_lag(&self, reached: Option<Reached>) {
-        let Some(reached) = reached else { return };
-        if let Ok(behind) = self.journal.count_after(reached.order, COUNTED).await {
-            lag(behind);
-        }
-    }
-}
-
-fn lag(events: u64) {
-    #[expect(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
-    metrics::gauge!("dcm_relay_lag_events").set(events as f64);
 }

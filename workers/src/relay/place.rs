@@ -67,6 +67,7 @@ impl Relay {
             };
             if refilled_to > order {
                 tracing::info!(events = refilled_to, "the bus is empty; the relay refills it");
+                metrics::counter!("dcm_bus_gaps_healed_total").increment(1);
             }
             return Ok(Place { order, position: at(order), sequence, incarnation, refilled_to });
         };
