@@ -76,6 +76,11 @@ impl PendingAppend {
         self.events.first().is_some_and(|event| event.hash == hash)
     }
 
+    /// Revision that its last event is to have.
+    pub(super) fn last_revision(&self) -> u64 {
+        (self.expected.next() + self.events.len() as u64).saturating_sub(1)
+    }
+
     /// Hash of its last event.
     pub(super) fn last_hash(&self) -> &str {
         self.events.last().map_or("", |event| &event.hash)

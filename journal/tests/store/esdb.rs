@@ -36,6 +36,7 @@ async fn an_unknown_outcome_is_cleared_up() {
         Fault::AnswerEmpty,
         Fault::TimedOut,
         Fault::NoPosition,
+        Fault::StreamEnded,
         Fault::AnswerLost,
     ];
     for (number, fault) in faults.into_iter().enumerate() {
@@ -52,7 +53,7 @@ async fn an_unknown_outcome_is_cleared_up() {
     let (expected, events) = following(&stream, last.as_ref(), 2);
     journal.append(&stream, expected, events).await.unwrap();
     let streams = check_whole(&read_everything(&*journal).await).unwrap();
-    assert_eq!(streams[stream.as_str()].len(), 14);
+    assert_eq!(streams[stream.as_str()].len(), 16);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,4 +328,43 @@ async fn trying_a_store_out_leaves_no_trace_in_its_journal() {
     node.store.scavenge();
     let left = node.store.all().into_iter().filter(|entry| entry.stream.starts_with("dcmscratch"));
     assert_eq!(left.count(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_others_cut_or_deleted_is_corrupt() {
+    let node = Node::start();
+    let journal = open_at(&node.url()).await;
+    let (cut, deleted) = (new_stream(), new_stream());
+    for stream in [&cut, &deleted] {
+        let (expected, events) = following(stream, None, 5);
+        journal.append(stream, expected, events).await.unwrap();
+    }
+    node.store.keep_last(cut.as_str(), 2);
+    let read = journal.read_stream(&cut, 0, 10).await;
+    assert!(matches!(read, Err(ReadError::Corrupt { .. })), "{read:?}");
+    assert_eq!(journal.read_stream(&cut, 3, 10).await.unwrap().len(), 2);
+
+    // A deleted one is none, and yet goes on where it was: whoever begins it anew is told.
+    node.store.delete(deleted.as_str());
+    assert_eq!(journal.read_stream(&deleted, 0, 10).await, Ok(vec![]));
+    let (expected, events) = following(&deleted, None, 1);
+    let answer = journal.append(&deleted, expected, events).await;
+    assert!(matches!(answer, Err(AppendError::Corrupt(_))), "{answer:?}");
+    let read = journal.read_all(0, 100).await;
+    assert!(matches!(read, Err(ReadError::Corrupt { .. })), "{read:?}");
+    node.store.scavenge();
+    let error = dcm_journal::transfer::verify(&*journal, |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("revision"), "{error}");
+}
+
+#[tokio::test]
+async fn slow_answers_are_waited_for() {
+    let node = Node::start();
+    let journal = open_at(&node.url()).await;
+    node.faults.slow_down(Duration::from_millis(300));
+    let stream = new_stream();
+    let (expected, events) = following(&stream, None, 3);
+    let answer = journal.append(&stream, expected, events).await.unwrap();
+    assert_eq!(journal.head().await, Ok(answer.last.order));
+    assert_eq!(journal.read_all(0, 10).await.unwrap().len(), 3);
 }

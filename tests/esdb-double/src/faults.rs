@@ -17,6 +17,8 @@ pub enum Fault {
     AnswerEmpty,
     /// It is carried out, and the server says that it timed out.
     TimedOut,
+    /// It is carried out, and the stream of answers ends without it.
+    StreamEnded,
     /// It is carried out, and the answer does not say where.
     NoPosition,
 }

@@ -36,7 +36,7 @@ pub(super) enum Stored {
     /// Where its last event is, now or since it was first made.
     At { revision: u64, position: u64 },
     /// The stream is at another revision.
-    Wrong { current: Option<u64> },
+    Wrong,
     /// Somebody tombstoned the stream.
     Deleted,
 }
@@ -151,14 +151,14 @@ impl Log {
             let last = (events.len() as u64 + first).checked_sub(1).and_then(|at| inner.at(stream, at));
             return match last.filter(|_| same) {
                 Some(last) => Stored::At { revision: last.revision, position: last.position },
-                None => Stored::Wrong { current },
+                None => Stored::Wrong,
             };
         }
         inner.appends += 1;
         if inner.appends % 5 == 1 {
             inner.statistics();
         }
-        let mut stored = Stored::Wrong { current };
+        let mut stored = Stored::Wrong;
         for (revision, event) in (last.map_or(0, |last| last + 1)..).zip(events) {
             let position = inner.push(stream, revision, event);
             stored = Stored::At { revision, position };

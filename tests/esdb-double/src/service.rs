@@ -15,8 +15,8 @@ use super::log::{Entry, Log, New, Part, Stored, Way};
 use super::protocol::gossip::{
     ClusterInfo, EndPoint, MemberInfo, gossip_server::Gossip, member_info::VNodeState,
 };
-use super::protocol::streams::append_req::{self, options::ExpectedStreamRevision};
-use super::protocol::streams::append_resp::{self, success, wrong_expected_version};
+use super::protocol::streams::batch_append_req::options::ExpectedStreamPosition;
+use super::protocol::streams::batch_append_resp::{self, success};
 use super::protocol::streams::read_req::options::{
     CountOption, FilterOption, StreamOption, all_options::AllOption, filter_options::Filter,
     stream_options::RevisionOption,
@@ -24,9 +24,9 @@ use super::protocol::streams::read_req::options::{
 use super::protocol::streams::read_req::{Options, options::ReadDirection};
 use super::protocol::streams::read_resp::{self, ReadEvent, StreamNotFound, read_event::RecordedEvent};
 use super::protocol::streams::{
-    AppendReq, AppendResp, DeleteReq, DeleteResp, ReadReq, ReadResp, streams_server::Streams,
+    BatchAppendReq, BatchAppendResp, DeleteReq, DeleteResp, ReadReq, ReadResp, streams_server::Streams,
 };
-use super::protocol::{AllStreamPosition, Empty, StreamIdentifier, Uuid, uuid};
+use super::protocol::{self, AllStreamPosition, Any, Empty, StreamIdentifier, Uuid, uuid};
 
 /// The default of `MaxAppendSize`.
 const MAX_APPEND: usize = 1 << 20;
@@ -167,6 +167,80 @@ impl Service {
     }
 }
 
+/// What follows one append on the stream of answers.
+enum Next {
+    Answer(BatchAppendResp),
+    Nothing,
+    /// The stream ends as if all were said.
+    End,
+    Fail(Status),
+}
+
+impl Service {
+    async fn append(&self, request: BatchAppendReq) -> Next {
+        self.faults.count();
+        if self.faults.is_stalled() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(self.faults.slowness()).await;
+        assert!(request.is_final, "an append in parts");
+        let correlation = correlation(request.correlation_id);
+        let answer = |result| Next::Answer(BatchAppendResp { correlation_id: correlation.clone(), result });
+        let refused = |code, message: &str, kind| answer(Some(error(code, message, kind)));
+        if self.cluster.leader().is_some_and(|leader| leader != self.address) {
+            return refused(Code::NotFound, "Leader info available", None);
+        }
+        let size: usize = request.proposed_messages.iter().map(|message| message.data.len()).sum();
+        if size > MAX_APPEND {
+            let kind = Some("MaximumAppendSizeExceeded");
+            return refused(Code::InvalidArgument, "Maximum Append Size Exceeded", kind);
+        }
+        let events = request.proposed_messages.into_iter().map(|message| {
+            assert_eq!(message.metadata["content-type"], "application/json");
+            let kind = message.metadata["type"].clone();
+            New { id: text_of(message.id), kind, data: message.data }
+        });
+        let options = request.options.unwrap();
+        assert!(options.deadline_option.is_some(), "an append without a deadline");
+        let expected = match options.expected_stream_position.unwrap() {
+            ExpectedStreamPosition::StreamPosition(revision) => Some(revision),
+            ExpectedStreamPosition::NoStream(_) => None,
+        };
+        let fault = self.faults.next_append();
+        let unavailable = || Next::Fail(Status::unavailable("Server Is Not Ready"));
+        if fault == Some(Fault::RequestLost) {
+            return unavailable();
+        }
+        let name = name_of(options.stream_identifier);
+        let stored = self.log.append(&name, expected, events.collect());
+        match fault {
+            Some(Fault::AnswerLost) => return unavailable(),
+            Some(Fault::TimedOut) => return refused(Code::Aborted, "Operation timed out", Some("Timeout")),
+            Some(Fault::AnswerKept) => return Next::Nothing,
+            Some(Fault::AnswerEmpty) => return answer(None),
+            Some(Fault::StreamEnded) => return Next::End,
+            _ => {}
+        }
+        match stored {
+            Stored::Deleted => refused(Code::FailedPrecondition, "Stream is deleted.", Some("StreamDeleted")),
+            Stored::Wrong => {
+                refused(Code::FailedPrecondition, "Wrong expected version.", Some("WrongExpectedVersion"))
+            }
+            Stored::At { revision, position } => {
+                let place = AllStreamPosition { commit_position: position, prepare_position: position };
+                let position = match fault {
+                    Some(Fault::NoPosition) => success::PositionOption::NoPosition(Empty {}),
+                    _ => success::PositionOption::Position(place),
+                };
+                answer(Some(batch_append_resp::Result::Success(batch_append_resp::Success {
+                    current_revision_option: Some(success::CurrentRevisionOption::CurrentRevision(revision)),
+                    position_option: Some(position),
+                })))
+            }
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl Streams for Service {
     type ReadStream = Pin<Box<dyn Stream<Item = Result<ReadResp, Status>> + Send>>;
@@ -178,63 +252,34 @@ impl Streams for Service {
         Ok(Response::new(Box::pin(stream::iter(answer).map(Ok))))
     }
 
-    async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
+    type BatchAppendStream = Pin<Box<dyn Stream<Item = Result<BatchAppendResp, Status>> + Send>>;
+
+    async fn batch_append(
+        &self,
+        request: Request<Streaming<BatchAppendReq>>,
+    ) -> Result<Response<Self::BatchAppendStream>, Status> {
         self.admit(request.metadata()).await?;
-        self.require_leader(request.metadata())?;
-        let mut request = request.into_inner();
-        let Some(append_req::Content::Options(options)) = request.message().await?.unwrap().content else {
-            return Err(Status::invalid_argument("options come first"));
-        };
-        let (mut events, mut size) = (Vec::new(), 0);
-        while let Some(part) = request.message().await? {
-            let Some(append_req::Content::ProposedMessage(message)) = part.content else {
-                return Err(Status::invalid_argument("options come once"));
-            };
-            size += message.data.len();
-            if size > MAX_APPEND {
-                let metadata = [("exception", "maximum-append-size-exceeded")];
-                return Err(exception(Code::InvalidArgument, "Maximum Append Size Exceeded", &metadata));
+        assert_eq!(
+            request.metadata().get("requires-leader").unwrap(),
+            "true",
+            "only the leader may be asked"
+        );
+        let mut requests = request.into_inner();
+        // The real one's answer begins with the first answer to an append.
+        let first = requests.message().await?;
+        let requests = stream::iter(first.map(Ok)).chain(requests);
+        let answers = stream::try_unfold((self.clone(), requests), |(service, mut requests)| async move {
+            while let Some(request) = requests.next().await {
+                match service.append(request?).await {
+                    Next::Answer(answer) => return Ok(Some((answer, (service, requests)))),
+                    Next::Nothing => {}
+                    Next::End => return Ok(None),
+                    Next::Fail(status) => return Err(status),
+                }
             }
-            assert_eq!(message.metadata["content-type"], "application/json");
-            let uuid::Value::String(id) = message.id.unwrap().value.unwrap();
-            let kind = message.metadata["type"].clone();
-            events.push(New { id, kind, data: message.data });
-        }
-        let name = name_of(options.stream_identifier);
-        let expected = match options.expected_stream_revision.unwrap() {
-            ExpectedStreamRevision::Revision(revision) => Some(revision),
-            ExpectedStreamRevision::NoStream(_) => None,
-        };
-        let fault = self.faults.next_append();
-        if fault == Some(Fault::RequestLost) {
-            return Err(Status::unavailable("Server Is Not Ready"));
-        }
-        let stored = self.log.append(&name, expected, events);
-        match fault {
-            Some(Fault::AnswerLost) => return Err(Status::unavailable("Server Is Not Ready")),
-            Some(Fault::TimedOut) => return Err(Status::aborted("Operation timed out")),
-            Some(Fault::AnswerKept) => std::future::pending().await,
-            Some(Fault::AnswerEmpty) => return Ok(Response::new(AppendResp { result: None })),
-            _ => {}
-        }
-        let result = match stored {
-            Stored::Deleted => return Err(deleted(&name)),
-            Stored::Wrong { current } => append_resp::Result::WrongExpectedVersion(wrong(current)),
-            Stored::At { revision, position } => {
-                let position = match fault {
-                    Some(Fault::NoPosition) => success::PositionOption::NoPosition(Empty {}),
-                    _ => success::PositionOption::Position(append_resp::Position {
-                        commit_position: position,
-                        prepare_position: position,
-                    }),
-                };
-                append_resp::Result::Success(append_resp::Success {
-                    current_revision_option: Some(success::CurrentRevisionOption::CurrentRevision(revision)),
-                    position_option: Some(position),
-                })
-            }
-        };
-        Ok(Response::new(AppendResp { result: Some(result) }))
+            Ok(None)
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
@@ -286,10 +331,28 @@ fn part(content: read_resp::Content) -> ReadResp {
     ReadResp { content: Some(content) }
 }
 
-fn wrong(current: Option<u64>) -> append_resp::WrongExpectedVersion {
-    use wrong_expected_version::CurrentRevisionOption::{CurrentNoStream, CurrentRevision};
-    let current = current.map_or(CurrentNoStream(Empty {}), CurrentRevision);
-    append_resp::WrongExpectedVersion { current_revision_option: Some(current) }
+/// The same id in its other form, as the real server gives it back.
+fn correlation(id: Option<Uuid>) -> Option<Uuid> {
+    let digits = text_of(id).replace('-', "");
+    let half = |digits: &str| u64::from_str_radix(digits, 16).unwrap().cast_signed();
+    let (most, least) = digits.split_at(16);
+    let structured =
+        uuid::Structured { most_significant_bits: half(most), least_significant_bits: half(least) };
+    Some(Uuid { value: Some(uuid::Value::Structured(structured)) })
+}
+
+fn text_of(id: Option<Uuid>) -> String {
+    match id.unwrap().value.unwrap() {
+        uuid::Value::String(id) => id,
+        uuid::Value::Structured(_) => panic!("an id is sent as a text"),
+    }
+}
+
+fn error(code: Code, message: &str, kind: Option<&str>) -> batch_append_resp::Result {
+    let url = kind.map(|kind| format!("type.googleapis.com/event_store.client.{kind}"));
+    let details = url.map(|type_url| Any { type_url, value: bytes::Bytes::new() });
+    let (code, message) = (i32::from(code), message.to_owned());
+    batch_append_resp::Result::Error(protocol::Status { code, message, details })
 }
 
 fn deleted(name: &str) -> Status {

@@ -2,6 +2,7 @@
 
 use tonic::{Code, Status};
 
+use super::protocol;
 use super::url::Node;
 
 /// Key of the server's own kind of error, beside the status.
@@ -55,6 +56,22 @@ impl Trouble {
                 Self::Refused(format!("the user may not do this: {message}"))
             }
             _ => Self::Refused(message),
+        }
+    }
+
+    /// What the answer to an append says that is none of success.
+    pub(super) fn told(error: &protocol::Status) -> Self {
+        let details = error.details.as_ref().map_or("", |details| details.type_url.as_str());
+        let message = || error.message.clone();
+        match details.rsplit(['.', '/']).next() {
+            Some("WrongExpectedVersion") => Self::WrongRevision,
+            Some("StreamDeleted") => Self::Deleted,
+            Some("MaximumAppendSizeExceeded" | "MaximumAppendEventSizeExceeded") => Self::TooLarge,
+            Some("AccessDenied") => Self::Refused(format!("the user may not do this: {}", message())),
+            Some("BadRequest" | "InvalidTransaction") => Self::Refused(message()),
+            Some("Timeout") => Self::Passing(format!("it timed out in the store: {}", message())),
+            // Such as that another node leads: a call of its own is told which.
+            _ => Self::Broken(message()),
         }
     }
 

@@ -7,20 +7,21 @@ use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::answer::Trouble;
-use super::link::{Connected, Link, Streams};
-use super::protocol::streams::append_req::{self, options::ExpectedStreamRevision};
-use super::protocol::streams::append_resp::{self, success};
+use super::appends::Written;
+use super::link::{Connected, Link};
+use super::protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
+use super::protocol::streams::batch_append_req::{self, ProposedMessage};
 use super::protocol::streams::read_req::options::{
     AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption, StreamOptions,
     UuidOption, all_options::AllOption, filter_options, stream_options::RevisionOption, uuid_option,
 };
 use super::protocol::streams::read_req::{self, options};
 use super::protocol::streams::read_resp::{self, read_event::RecordedEvent};
-use super::protocol::streams::{AppendReq, DeleteReq, ReadReq, delete_req};
+use super::protocol::streams::{DeleteReq, ReadReq, delete_req};
 use super::protocol::{Empty, StreamIdentifier, Uuid, uuid};
 
 /// An event on its way into the store.
-pub(super) type Message = append_req::ProposedMessage;
+pub(super) type Message = ProposedMessage;
 
 /// How long a call may take with everything that belongs to it, repetitions too, before the store counts as unavailable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,13 +44,6 @@ pub(super) enum From {
     Before(u64),
     /// Backwards only.
     End,
-}
-
-/// The last event of an append, if the server said where it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    pub revision: u64,
-    pub order: Option<u64>,
 }
 
 /// Makes calls; clones share the connection.
@@ -112,27 +106,22 @@ impl Calls {
         expected: Option<u64>,
         messages: &[Message],
     ) -> Result<Written, Trouble> {
-        let options = append_req::Options {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let options = batch_append_req::Options {
             stream_identifier: identifier(name),
-            expected_stream_revision: Some(match expected {
-                Some(revision) => ExpectedStreamRevision::Revision(revision),
-                None => ExpectedStreamRevision::NoStream(Empty {}),
+            expected_stream_position: Some(match expected {
+                Some(revision) => ExpectedStreamPosition::StreamPosition(revision),
+                None => ExpectedStreamPosition::NoStream(Empty {}),
             }),
+            // The server need not begin with what nobody waits for any more.
+            deadline_option: Some(DeadlineOption::Deadline(batch_append_req::Duration {
+                seconds: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                nanos: i32::try_from(left.subsec_nanos()).unwrap_or(0),
+            })),
         };
-        let head = AppendReq { content: Some(append_req::Content::Options(options)) };
-        let events = messages.iter().cloned().map(append_req::Content::ProposedMessage);
-        let requests: Vec<AppendReq> =
-            std::iter::once(head).chain(events.map(|event| AppendReq { content: Some(event) })).collect();
-        self.once(deadline, move |mut streams| {
-            Box::pin(async move {
-                let answer = streams.append(futures::stream::iter(requests)).await;
-                let answer = answer.map_err(|status| Trouble::of(&status))?;
-                match answer.into_inner().result {
-                    Some(append_resp::Result::Success(success)) => written(&success),
-                    Some(append_resp::Result::WrongExpectedVersion(_)) => Err(Trouble::WrongRevision),
-                    None => Err(Trouble::Broken("an append has no result".to_owned())),
-                }
-            })
+        let messages = messages.to_vec();
+        self.once(deadline, move |connected| {
+            Box::pin(async move { connected.appends.append(options, messages).await })
         })
         .await
     }
@@ -144,10 +133,10 @@ impl Calls {
             expected_stream_revision: Some(delete_req::options::ExpectedStreamRevision::Any(Empty {})),
         };
         let request = DeleteReq { options: Some(options) };
-        self.until_known(PATIENCE, move |mut streams| {
+        self.until_known(PATIENCE, move |mut connected| {
             let request = request.clone();
             Box::pin(async move {
-                let answer = streams.delete(request).await;
+                let answer = connected.streams.delete(request).await;
                 answer.map(drop).map_err(|status| Trouble::of(&status))
             })
         })
@@ -159,10 +148,10 @@ impl Calls {
         patience: Duration,
         options: read_req::Options,
     ) -> Result<Vec<RecordedEvent>, Trouble> {
-        self.until_known(patience, move |mut streams| {
+        self.until_known(patience, move |mut connected| {
             let request = ReadReq { options: Some(options.clone()) };
             Box::pin(async move {
-                let answer = streams.read(request).await.map_err(|status| Trouble::of(&status))?;
+                let answer = connected.streams.read(request).await.map_err(|status| Trouble::of(&status))?;
                 let mut answer = answer.into_inner();
                 let mut events = Vec::new();
                 while let Some(part) = answer.message().await.map_err(|status| Trouble::of(&status))? {
@@ -184,7 +173,7 @@ impl Calls {
     async fn until_known<T>(
         &self,
         patience: Duration,
-        call: impl Fn(Streams) -> BoxFuture<'static, Result<T, Trouble>>,
+        call: impl Fn(Connected) -> BoxFuture<'static, Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let deadline = Instant::now() + patience;
         let mut pauses = Pauses::until(deadline);
@@ -203,7 +192,7 @@ impl Calls {
     async fn once<T>(
         &self,
         deadline: Instant,
-        call: impl FnOnce(Streams) -> BoxFuture<'static, Result<T, Trouble>>,
+        call: impl FnOnce(Connected) -> BoxFuture<'static, Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let left = || deadline.saturating_duration_since(Instant::now());
         let place = tokio::time::timeout(left(), self.places.acquire()).await;
@@ -214,7 +203,7 @@ impl Calls {
             Ok(Err(reason)) => return Err(Trouble::Passing(reason)),
             Err(_) => return Err(Trouble::Passing("no connection in time".to_owned())),
         };
-        let answer = tokio::time::timeout(left(), call(connected.streams.clone())).await;
+        let answer = tokio::time::timeout(left(), call(connected.clone())).await;
         let answer = answer.unwrap_or_else(|_| Err(Trouble::Broken("no answer in time".to_owned())));
         match &answer {
             Err(Trouble::Broken(reason)) => {
@@ -260,18 +249,6 @@ pub(super) fn message(id: &str, kind: &str, body: &str) -> Message {
         custom_metadata: bytes::Bytes::new(),
         data: body.to_owned().into(),
     }
-}
-
-fn written(success: &append_resp::Success) -> Result<Written, Trouble> {
-    let Some(success::CurrentRevisionOption::CurrentRevision(revision)) = success.current_revision_option
-    else {
-        return Err(Trouble::Broken("an append has no revision".to_owned()));
-    };
-    let order = match success.position_option {
-        Some(success::PositionOption::Position(position)) => Some(position.commit_position),
-        _ => None,
-    };
-    Ok(Written { revision, order })
 }
 
 fn identifier(name: &str) -> Option<StreamIdentifier> {

@@ -203,6 +203,10 @@ impl Journal for EsdbJournal {
                             Found::At(_) => return Err(vanished()),
                         },
                     };
+                    // The revisions of a stream that somebody deleted go on where they were.
+                    if written.revision != append.last_revision() {
+                        return Err(displaced());
+                    }
                     self.remember(stream, written.revision, append.last_hash());
                     metrics::counter!("dcm_journal_appends_total").increment(1);
                     return Ok(self.appended(written.revision, order));
@@ -331,6 +335,8 @@ impl EsdbJournal {
 fn id_of(event: &RecordedEvent) -> Option<&str> {
     match event.id.as_ref()?.value.as_ref()? {
         uuid::Value::String(id) => Some(id),
+        // Not what was asked for.
+        uuid::Value::Structured(_) => None,
     }
 }
 
@@ -348,6 +354,12 @@ fn order_of(event: &RecordedEvent) -> Result<u64, AppendError> {
 
 fn vanished() -> AppendError {
     AppendError::Corrupt("what was appended is not in the stream".to_owned())
+}
+
+fn displaced() -> AppendError {
+    AppendError::Corrupt(
+        "the stream was deleted, and what was appended stands at a later revision".to_owned(),
+    )
 }
 
 fn unappended(trouble: &Trouble) -> AppendError {

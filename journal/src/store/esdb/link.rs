@@ -11,6 +11,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use zeroize::Zeroizing;
 
+use super::appends::Appends;
 use super::protocol::gossip::gossip_client::GossipClient;
 use super::protocol::gossip::member_info::VNodeState;
 use super::protocol::streams::streams_client::StreamsClient;
@@ -38,6 +39,7 @@ pub(super) struct Connected {
     /// Which connection of the link it is.
     number: u64,
     pub streams: Streams,
+    pub appends: Appends,
 }
 
 /// What every call carries: who we are, and that only the leader may answer.
@@ -115,7 +117,8 @@ impl Link {
         if state.made > 1 {
             tracing::info!(connection = state.made, "connected to the event store again");
         }
-        let connected = Connected { number: state.made, streams };
+        let appends = Appends::over(streams.clone());
+        let connected = Connected { number: state.made, streams, appends };
         state.connected = Some(connected.clone());
         Ok(connected)
     }
@@ -178,7 +181,7 @@ impl Link {
         let endpoint = Endpoint::from_shared(format!("{scheme}://{}", node.authority()));
         let mut endpoint = endpoint
             .map_err(|error| error.to_string())?
-            // A call is two small writes; without this, the second waits for the first one's delayed acknowledgement.
+            // Without this a small write waits for the acknowledgement of the one before, which the other side delays.
             .tcp_nodelay(true)
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(PING)

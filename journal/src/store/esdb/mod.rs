@@ -9,6 +9,7 @@
 //! ends: it is thrown away on every doubt, and the next call makes a new one.
 
 mod answer;
+mod appends;
 mod calls;
 mod journal;
 mod link;
