@@ -150,11 +150,6 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Age of the oldest event that is not on the bus yet; 0 without one.",
     ),
-    counter(
-        "dcm_relay_data_omitted_total",
-        &[],
-        "Events that went onto the bus without their data, which it cannot carry.",
-    ),
     counter("dcm_relay_fenced_total", &[], "Times that a relay stopped because another one was at work."),
     counter(
         "dcm_relay_data_omitted_total",
@@ -170,11 +165,6 @@ pub const METRICS: &[Metric] = &[
         "dcm_bus_gaps_healed_total",
         &[],
         "Times that the relay found the bus without events it had had, and filled it from the journal.",
-    ),
-    counter(
-        "dcm_bus_dead_letters_total",
-        &["stream", "cause"],
-        "Messages that no consumer could handle and that were put aside.",
     ),
     counter(
         "dcm_bus_consumer_rebuilds_total",
