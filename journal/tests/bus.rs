@@ -4,6 +4,8 @@
 
 #[path = "bus/contract.rs"]
 mod contract;
+#[path = "bus/migration.rs"]
+mod migration;
 #[path = "bus/outage.rs"]
 mod outage;
 #[path = "bus/server.rs"]
@@ -52,6 +54,10 @@ contract_suite!(
     an_unfinished_job_comes_again,
     a_start_is_kept,
     signals_reach_who_listens,
+    what_is_kept_can_be_read_and_removed,
+    of_a_dead_letter_the_last_is_kept,
+    what_consumers_give_up_is_told,
+    a_terminated_job_is_told_whole,
     a_consumer_runs_until_it_is_stopped,
 );
 

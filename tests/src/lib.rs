@@ -12,8 +12,11 @@
     reason = "a test harness fails by panicking"
 )]
 
+mod agreement;
 mod ansible;
+mod balancer;
 mod client;
+mod collector;
 mod dcm;
 mod deployment;
 mod endpoint;
@@ -39,9 +42,12 @@ mod tools;
 mod wait;
 mod workdir;
 
+pub use agreement::agree;
 pub use ansible::ansible_playbook;
+pub use balancer::Balancer;
 pub use client::client_python;
-pub use dcm::{Dcm, Finished, Serve, dcm_binary, run_dcm};
+pub use collector::{Collector, Span};
+pub use dcm::{Dcm, Finished, Serve, dcm_binary, run_dcm, run_dcm_within};
 pub use deployment::{
     Audit, Deployment, Setup, Stores, Way, endpoints, entry, expected_endpoints, list_of, show,
 };
@@ -52,7 +58,7 @@ pub use installation::{Installation, Split, on_the_example_site};
 pub use keystone::Keystone;
 pub use ledger::Ledger;
 pub use multipart::Form;
-pub use nats::Nats;
+pub use nats::{Nats, NatsCluster};
 pub use needles::{Found, Needles, files_below};
 pub use openapi::openapi_tool;
 pub use oslo::oslo_policy_python;

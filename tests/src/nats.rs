@@ -1,5 +1,8 @@
 //! A private NATS server with JetStream.
 
+mod cluster;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +13,7 @@ use crate::process::{Launch, Process};
 use crate::tools::{free_port, tool};
 use crate::wait::eventually;
 use crate::workdir::{WorkDir, log_file, tail};
+pub use cluster::NatsCluster;
 
 const START: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(20);
@@ -20,6 +24,8 @@ pub struct Nats {
     dir: WorkDir,
     program: PathBuf,
     port: u16,
+    /// Further arguments, such as those of a cluster.
+    arguments: Vec<OsString>,
     log: PathBuf,
     server: Option<Process>,
 }
@@ -28,10 +34,7 @@ impl Nats {
     /// Starts a server. Panics with its log if it does not come up, or if there is no server program
     /// (`DCM_TEST_NATS`, else the one in `.tools/`).
     pub async fn start() -> Self {
-        let dir = WorkDir::new("nats");
-        let (log, _) = log_file(dir.path(), "nats");
-        let program = tool("DCM_TEST_NATS", "nats/bin/nats-server");
-        let mut nats = Self { dir, program, port: free_port(), log, server: None };
+        let mut nats = Self::prepared(vec![]);
         for _ in 0..5 {
             if nats.launch().await {
                 return nats;
@@ -39,6 +42,14 @@ impl Nats {
             nats.port = free_port();
         }
         panic!("nats-server does not start:\n{}", tail(&nats.log, 40));
+    }
+
+    /// A server that is not started yet.
+    fn prepared(arguments: Vec<OsString>) -> Self {
+        let dir = WorkDir::new("nats");
+        let (log, _) = log_file(dir.path(), "nats");
+        let program = tool("DCM_TEST_NATS", "nats/bin/nats-server");
+        Self { dir, program, port: free_port(), arguments, log, server: None }
     }
 
     /// `nats://127.0.0.1:PORT`; a restart keeps it.
@@ -113,7 +124,7 @@ impl Nats {
         let dir = self.dir.path();
         let mut server = Process::launch(Launch {
             program: self.program.clone(),
-            args: vec![
+            args: [
                 "--addr".into(),
                 "127.0.0.1".into(),
                 "--port".into(),
@@ -123,7 +134,10 @@ impl Nats {
                 self.storage().into_os_string(),
                 "--ports_file_dir".into(),
                 dir.as_os_str().to_owned(),
-            ],
+            ]
+            .into_iter()
+            .chain(self.arguments.iter().cloned())
+            .collect(),
             env: vec![],
             without_prefix: Some("NATS_"),
             directory: dir.to_owned(),

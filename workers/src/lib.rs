@@ -1,6 +1,7 @@
 //! What works beside the API: the relay that fills the bus, and the roles that act on what happens.
 
 pub mod certmon;
+pub mod dead_letters;
 pub mod demo;
 pub mod deploy;
 pub mod housekeeping;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dcm_journal::bus::Upkeep;
 use dcm_journal::store::{self, Journal};
 use dcm_schemas::Position;
+use dcm_workers::dead_letters;
 use dcm_workers::relay::{Differences, Findings, Repair, Window, verify};
 use serde::Serialize;
 
@@ -36,6 +37,23 @@ pub enum Command {
         wait: u64,
         #[command(flatten)]
         output: Output,
+    },
+    /// List the dead letters: messages that consumers gave up, with the cause.
+    Dead(Output),
+    /// Publish the message of a dead letter again, for its consumer to try once more.
+    Requeue {
+        /// The letter's number.
+        number: u64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Forget dead letters.
+    Discard {
+        /// Their numbers.
+        #[arg(required = true)]
+        numbers: Vec<u64>,
+        #[command(flatten)]
+        place: Place,
     },
     /// Publish again what is missing on the bus, marked as replayed, and remove what does not belong there. A relay may
     /// run meanwhile. Refused when the bus is ahead of the journal or holds another journal's events.
@@ -138,6 +156,21 @@ pub async fn run(command: &Command) -> Result<ExitCode, Failure> {
             Ok(code(&found))
         }
         Command::Repair { rebuild, output } => repair(*rebuild, output).await,
+        Command::Dead(output) => dead(output).await,
+        Command::Requeue { number, place } => {
+            let bus = bus::connect(&place.config()?).await?;
+            let done = dead_letters::requeue(&*bus, *number).await;
+            done.map_err(|error| Failure::Refused(error.to_string()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Discard { numbers, place } => {
+            let bus = bus::connect(&place.config()?).await?;
+            for number in numbers {
+                let done = dead_letters::discard(&*bus, *number).await;
+                done.map_err(|error| Failure::Refused(error.to_string()))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -173,6 +206,27 @@ async fn repair(rebuild: bool, output: &Output) -> Result<ExitCode, Failure> {
     }
     show(&done.findings)?;
     Ok(code(&done.findings))
+}
+
+async fn dead(output: &Output) -> Result<ExitCode, Failure> {
+    let bus = bus::connect(&output.place.config()?).await?;
+    let letters = dead_letters::list(&*bus).await.map_err(|error| Failure::start("bus", error))?;
+    if output.json {
+        line(json(&serde_json::json!({"dead": letters}))?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for letter in letters {
+        let reason = letter.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        line(format_args!(
+            "{} {} {} {}: {} at delivery {}{reason}",
+            letter.number, letter.time, letter.stream, letter.consumer, letter.cause, letter.deliveries
+        ))?;
+        let subject = letter.subject.as_deref().unwrap_or("its message is gone");
+        let id = letter.id.map(|id| format!(" {id}")).unwrap_or_default();
+        let position = letter.position.map(|position| format!(" event {position}")).unwrap_or_default();
+        line(format_args!("  {subject}{id}{position}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn code(found: &Findings) -> ExitCode {

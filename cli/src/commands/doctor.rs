@@ -7,7 +7,7 @@ use std::time::Duration;
 use dcm_api::transport::Authentication;
 use dcm_journal::{lease::Leases, store, vault};
 
-use super::{Failure, line};
+use super::{Failure, jetstream, line};
 use crate::config::{Auth, Config, Flags, Paths, Role, environment, load};
 use crate::serve::{authentication, bus, lock};
 
@@ -28,9 +28,14 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     }
     let on_the_bus = in_time(async {
         let bus = bus::connect(&config).await.map_err(|error| error.to_string())?;
-        bus.health().await.map_err(|error| error.to_string())
+        bus.server().await.map_err(|error| error.to_string())
     });
-    report(&mut down, "bus", on_the_bus.await)?;
+    let on_the_bus = on_the_bus.await;
+    let advice = on_the_bus.as_ref().ok().and_then(|server| jetstream::advice(server, &config.jetstream));
+    report(&mut down, "bus", on_the_bus.map(drop))?;
+    if let Some(advice) = advice {
+        line(format_args!("note  bus: {advice}"))?;
+    }
     if config.auth == Auth::Keystone
         && config.has(Role::Api)
         && let Ok(Authentication::Keystone(keystone)) = authentication::of(&config)

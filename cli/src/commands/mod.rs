@@ -8,10 +8,12 @@ pub mod doctor;
 pub mod events;
 pub mod history;
 pub mod import;
+mod jetstream;
 pub mod journal;
 pub mod policy;
 pub mod projections;
 pub mod show;
+pub mod vault;
 
 use std::io::Write;
 

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use http::{Http, Tls};
+pub use jetstream::JetStream;
 pub use layers::{ConfigError, Flags, environment, load};
 pub use telemetry::Telemetry;
 
@@ -114,7 +115,7 @@ pub struct Config {
     /// How long the answer to a write waits for the read model, in milliseconds.
     pub write_wait_ms: u64,
     /// How the streams of the bus are kept on NATS JetStream.
-    pub jetstream: jetstream::JetStream,
+    pub jetstream: JetStream,
     /// Bounds on connections.
     pub http: Http,
     /// What a process tells about itself beside its log.
@@ -131,6 +132,8 @@ pub struct Config {
     pub deploy: Deploy,
     /// How certificates are audited.
     pub cert_mon: CertMon,
+    /// How read models are rebuilt.
+    pub projections: Projections,
 }
 
 impl Default for Config {
@@ -153,7 +156,7 @@ impl Default for Config {
             log_filter: "info,async_nats=warn,sqlx=warn".to_owned(),
             profile: Profile::Local,
             write_wait_ms: 1000,
-            jetstream: jetstream::JetStream::default(),
+            jetstream: JetStream::default(),
             http: Http::default(),
             telemetry: Telemetry::default(),
             keystone: keystone::Keystone::default(),
@@ -162,6 +165,7 @@ impl Default for Config {
             policy: policy::Policy::default(),
             deploy: Deploy::default(),
             cert_mon: CertMon::default(),
+            projections: Projections::default(),
         }
     }
 }
@@ -357,4 +361,13 @@ pub struct CertMon {
     /// Timing and parallelism (access.md §13.3).
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub schedule: certmon::Settings,
+}
+
+/// How read models are rebuilt.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Projections {
+    /// Events a second that a rebuild folds at most; 0 for as many as it can. Whatever it says, a rebuild rests while the
+    /// read models that are served are more than 1,000 events behind the journal.
+    pub rebuild_events_per_second: u64,
 }

@@ -16,7 +16,7 @@ use dcm_workers::housekeeping::Housekeeping;
 use dcm_workers::peering::{self, PeeringKeeper};
 use dcm_workers::recovery::Recovery;
 use dcm_workers::strategy::StrategyKeeper;
-use dcm_workers::{certmon, deploy, relay, singleton};
+use dcm_workers::{certmon, dead_letters, deploy, relay, singleton};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -85,6 +85,7 @@ fn settings(config: &Config) -> Result<Settings, Failure> {
             certs: paths.certs,
         },
         wait: Duration::from_millis(config.write_wait_ms),
+        rebuild_events_per_second: config.projections.rebuild_events_per_second,
         ..Settings::new(controller.software_version.clone(), subnet, pool)
     })
 }
@@ -111,7 +112,7 @@ pub async fn projector(process: Process) -> Result<(), Failure> {
     tokio::join!(ringing, working).1
 }
 
-/// Copies committed events to the bus, while this process holds the relay's lease.
+/// Copies committed events to the bus, while this process holds the relay's lease; and keeps what nobody could handle.
 pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
     let bell = Arc::new(Notify::new());
     let ringing = bus::hear_appends(
@@ -137,7 +138,8 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
         }
     });
     let timeouts = run_timeouts(&process);
-    let ((), relayed, ended) = tokio::join!(ringing, working, timeouts);
+    let dead_letters = dead_letters::run(&*process.stores.bus_upkeep, process.stop.clone());
+    let ((), relayed, ended, ()) = tokio::join!(ringing, working, timeouts, dead_letters);
     relayed.and(ended)
 }
 

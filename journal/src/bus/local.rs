@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::delivery::{Settle, Verdict};
 use super::{
     BatchError, Bus, BusError, Consumer, Delivery, GivenUps, Kept, Message, PublishError, Published, Signal, Signals,
-    Stream, StreamSettings, Subscription, Tail, Upkeep, check_signal, subject, upkeep,
+    Server, Stream, StreamSettings, Subscription, Tail, Upkeep, check_signal, subject, upkeep,
 };
 use given_up::Queue;
 use state::{Next, StreamState};
@@ -199,6 +199,10 @@ impl Upkeep for LocalBus {
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {
         self.shared(stream).lock().remove(sequences);
         Ok(())
+    }
+
+    async fn server(&self) -> Result<Server, BusError> {
+        Ok(Server::Process)
     }
 
     async fn given_up(&self) -> Result<GivenUps, BusError> {

@@ -27,7 +27,7 @@ pub use local::{LocalBus, LocalSettings};
 pub use message::{DATA_OMITTED_HEADER, Message, REPLAYED_HEADER, Stream};
 pub use nats::{NatsBus, NatsSettings, NatsUrl};
 pub use settings::{Consumer, Retention, Start, Storage, StreamSettings};
-pub use upkeep::{GaveUp, GivenUp, GivenUps, Kept, Upkeep};
+pub use upkeep::{GaveUp, GivenUp, GivenUps, Kept, Server, Upkeep};
 
 /// Where a message was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

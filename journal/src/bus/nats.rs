@@ -256,7 +256,14 @@ impl Bus for NatsBus {
             self.request(self.context.get_stream_no_info(stream.name())).await?.map_err(BusError::invalid)?;
         let config = self.consumer_config(&on, consumer).await?;
         let created = self.request(on.create_consumer(config)).await?;
-        let created = created.map_err(convert::consumer_error)?;
+        let created = created.map_err(|error| match convert::consumer_error(error) {
+            BusError::Invalid { reason } => BusError::invalid(format!(
+                "consumer {} of {}: {reason}; if it was made otherwise, delete it, and it is made anew",
+                consumer.durable.as_deref().unwrap_or("without a name"),
+                stream.name()
+            )),
+            unavailable @ BusError::Unavailable { .. } => unavailable,
+        })?;
         let messages = self.pull(&created, consumer.prefetch).await?;
         Ok(Subscription::new(subscription::deliveries(self.clone(), stream, losses, messages)))
     }

@@ -20,9 +20,28 @@ pub trait Upkeep: Bus {
     /// Removes the messages with these sequences; consumers pass over them. What is gone already is no error.
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError>;
 
+    /// What the bus runs on. Errors: `Invalid` if it is not fit, and what to do.
+    async fn server(&self) -> Result<Server, BusError>;
+
     /// What consumers of the other streams than [`Stream::Dead`] give up, and gave up since the streams were set up.
     /// Whoever asks at the same time shares it; what is not settled comes again. It ends as a subscription does.
     async fn given_up(&self) -> Result<GivenUps, BusError>;
+}
+
+/// What a bus runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// This process: nothing of it outlives it.
+    Process,
+    /// NATS.
+    Nats {
+        /// Its version.
+        version: String,
+        /// The cluster it is part of.
+        cluster: Option<String>,
+        /// The most bytes that a message may have (`max_payload`).
+        max_payload: usize,
+    },
 }
 
 /// What consumers gave up, up to the first error, which is the reason of the end.

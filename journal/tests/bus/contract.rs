@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dcm_journal::bus::{
-    Bus, BusError, Consumer, Delivery, Message, PublishError, Published, REPLAYED_HEADER, Start, Stream,
-    Subscription, consume_forever,
+    Bus, BusError, Consumer, Delivery, GaveUp, GivenUp, GivenUps, Message, PublishError, Published, REPLAYED_HEADER,
+    Start, Stream, Subscription, Upkeep, consume_forever,
 };
 use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub type AnyBus = Arc<dyn Bus>;
+pub type AnyBus = Arc<dyn Upkeep>;
 
 const LONG: Duration = Duration::from_secs(10);
 /// Long enough to see a redelivery that should not come: several times the consumers' `ack_wait`.
@@ -378,12 +378,101 @@ pub async fn a_consumer_runs_until_it_is_stopped(bus: AnyBus) {
         }
     };
     publish(&bus, Stream::Events, event("a")).await;
-    let running =
-        tokio::spawn(consume_forever(Arc::clone(&bus), Stream::Events, durable("f"), stop.clone(), handle));
+    let following: Arc<dyn Bus> = bus.clone();
+    let running = tokio::spawn(consume_forever(following, Stream::Events, durable("f"), stop.clone(), handle));
     publish(&bus, Stream::Events, event("b")).await;
     for expected in [1, 2] {
         assert_eq!(tokio::time::timeout(LONG, received.recv()).await.unwrap(), Some(expected));
     }
     stop.cancel();
     tokio::time::timeout(LONG, running).await.unwrap().unwrap();
+}
+
+/// Sequences of what a stream holds from `from` on.
+async fn kept(bus: &AnyBus, stream: Stream, from: u64) -> Vec<u64> {
+    bus.read(stream, from, 1000).await.unwrap().iter().map(|kept| kept.sequence).collect()
+}
+
+pub async fn what_is_kept_can_be_read_and_removed(bus: AnyBus) {
+    assert_eq!(bus.read(Stream::Events, 1, 10).await.unwrap(), []);
+    let messages: Vec<Message> = (0..9).map(|n| event(&format!("r{n}"))).collect();
+    bus.publish_batch(Stream::Events, messages.clone(), 0).await.unwrap();
+    let page = bus.read(Stream::Events, 3, 4).await.unwrap();
+    assert_eq!(page.iter().map(|kept| kept.sequence).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    assert_eq!(page[0].message.as_ref(), Ok(&messages[2]));
+
+    let mut subscription = bus.consume(Stream::Events, &durable("reader")).await.unwrap();
+    assert_eq!(take(&mut subscription).await, 1);
+    drop(subscription);
+    bus.remove(Stream::Events, 4..=5).await.unwrap();
+    bus.remove(Stream::Events, 4..=6).await.unwrap();
+    bus.remove(Stream::Events, 9..=9).await.unwrap();
+    assert_eq!(kept(&bus, Stream::Events, 1).await, [1, 2, 3, 7, 8]);
+    assert_eq!(kept(&bus, Stream::Events, 4).await, [7, 8]);
+    let tail = bus.tail(Stream::Events).await.unwrap();
+    assert_eq!((tail.sequence, tail.message.as_ref()), (9, Some(&messages[7])), "sequences are not given again");
+    bus.remove(Stream::Events, 1..=7).await.unwrap();
+    assert_eq!(kept(&bus, Stream::Events, 1).await, [8]);
+    bus.remove(Stream::Events, 1..=100).await.unwrap();
+    assert_eq!(kept(&bus, Stream::Events, 1).await, [0; 0]);
+    assert_eq!(bus.publish(Stream::Events, event("new"), Some(9)).await.unwrap().sequence, 10);
+    let work_queue = bus.read(Stream::Jobs, 1, 1).await.unwrap_err();
+    assert!(matches!(work_queue, BusError::Invalid { .. }), "{work_queue}");
+}
+
+pub async fn of_a_dead_letter_the_last_is_kept(bus: AnyBus) {
+    for subject in ["dcm.v1.dead.a", "dcm.v1.dead.b", "dcm.v1.dead.a"] {
+        publish(&bus, Stream::Dead, message(subject)).await;
+    }
+    assert_eq!(kept(&bus, Stream::Dead, 1).await, [2, 3]);
+}
+
+async fn next_given_up(given_up: &mut GivenUps) -> GivenUp {
+    tokio::time::timeout(LONG, given_up.next()).await.expect("told in time").unwrap().expect("no end")
+}
+
+pub async fn what_consumers_give_up_is_told(bus: AnyBus) {
+    let first = event("a");
+    publish(&bus, Stream::Events, first.clone()).await;
+    let consumer = Consumer { ack_wait: SHORT_WAIT, max_deliver: Some(2), ..durable("tired") };
+    let mut tired = bus.consume(Stream::Events, &consumer).await.unwrap();
+    assert_eq!((next(&mut tired).await.attempt, next(&mut tired).await.attempt), (1, 2));
+    // Whoever waits for the next message lets a local bus see that this one is over.
+    let follow = tokio::spawn(async move { tired.next().await.map(|delivery| delivery.sequence) });
+    let mut given_up = bus.given_up().await.unwrap();
+    let told = next_given_up(&mut given_up).await;
+    assert_eq!((told.stream, told.consumer.as_str(), told.sequence), (Stream::Events, "tired", 1));
+    assert_eq!((told.deliveries, &told.cause), (2, &GaveUp::MaxDeliveries));
+    assert_eq!(told.message.as_ref(), Some(&first));
+    told.ack().await.unwrap();
+    follow.abort();
+
+    let picky = durable("picky");
+    let mut picky = bus.consume(Stream::Events, &picky).await.unwrap();
+    next(&mut picky).await.term("not understood").await.unwrap();
+    let told = next_given_up(&mut given_up).await;
+    assert_eq!((told.consumer.as_str(), told.deliveries), ("picky", 1));
+    assert_eq!(told.cause, GaveUp::Terminated(Some("not understood".to_owned())));
+    assert_eq!(told.message, Some(first));
+    told.ack().await.unwrap();
+    // Of dead letters nobody is told: that would have no end.
+    publish(&bus, Stream::Dead, message("dcm.v1.dead.a")).await;
+    let mut reader = bus.consume(Stream::Dead, &durable("reader")).await.unwrap();
+    next(&mut reader).await.term("unread").await.unwrap();
+    assert!(tokio::time::timeout(SHORT_WAIT * 3, given_up.next()).await.is_err());
+}
+
+pub async fn a_terminated_job_is_told_whole(bus: AnyBus) {
+    let mut job = message("dcm.v1.job.deploy");
+    job.headers = vec![("ce-type".to_owned(), "dcm.job.deploy.v1".to_owned())];
+    publish(&bus, Stream::Jobs, job.clone()).await;
+    let mut worker = bus.consume(Stream::Jobs, &durable("deploy")).await.unwrap();
+    next(&mut worker).await.term("größe\r\n").await.unwrap();
+    let mut given_up = bus.given_up().await.unwrap();
+    let told = next_given_up(&mut given_up).await;
+    assert_eq!((told.stream, told.consumer.as_str(), told.sequence), (Stream::Jobs, "deploy", 1));
+    assert!(matches!(&told.cause, GaveUp::Terminated(Some(reason)) if reason.starts_with("größe")), "{told:?}");
+    assert_eq!(told.message.as_ref(), Some(&job), "the queue itself has forgotten it");
+    told.ack().await.unwrap();
+    assert!(tokio::time::timeout(SHORT_WAIT * 3, given_up.next()).await.is_err(), "told once");
 }

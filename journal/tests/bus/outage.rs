@@ -18,7 +18,7 @@ use crate::server::{NatsServer, eventually};
 /// The default bound of a call, with some air for a busy machine.
 const BOUND: Duration = Duration::from_secs(4);
 
-async fn set_up(bus: &NatsBus) {
+pub async fn set_up(bus: &NatsBus) {
     eventually("the streams exist", async || bus.ensure_streams(&StreamSettings::default()).await.ok()).await;
 }
 
@@ -110,7 +110,7 @@ async fn a_subscription_ends_with_its_connection() {
     assert!(matches!(delivery.ack().await, Err(BusError::Unavailable { .. })));
 }
 
-fn follow(bus: &NatsBus, consumer: Consumer, stop: &CancellationToken) -> mpsc::UnboundedReceiver<u64> {
+fn follow(bus: &NatsBus, consumer: Consumer, stop: &CancellationToken) -> Seen {
     let (sender, received) = mpsc::unbounded_channel();
     let handle = move |delivery: Delivery| {
         let sender = sender.clone();
@@ -124,7 +124,7 @@ fn follow(bus: &NatsBus, consumer: Consumer, stop: &CancellationToken) -> mpsc::
     received
 }
 
-async fn wait_for(received: &mut mpsc::UnboundedReceiver<u64>, sequence: u64) {
+async fn wait_for(received: &mut Seen, sequence: u64) {
     let seen = async {
         while let Some(seen) = received.recv().await {
             if seen == sequence {
@@ -189,6 +189,79 @@ async fn wiped_storage_is_an_empty_bus_that_is_followed_anew() {
     assert_eq!(bus.publish(Stream::Events, first, Some(0)).await.unwrap().sequence, 1);
     wait_for(&mut kept, 1).await;
     wait_for(&mut passing, 1).await;
+    stop.cancel();
+}
+
+/// One durable consumer and one without a name see a message.
+async fn both_see(bus: &NatsBus, kept: &mut Seen, passing: &mut Seen) {
+    let again = event();
+    let sequence = eventually("publishing works", async || {
+        let last = bus.tail(Stream::Events).await.ok()?.sequence;
+        Some(bus.publish(Stream::Events, again.clone(), Some(last)).await.ok()?.sequence)
+    })
+    .await;
+    wait_for(kept, sequence).await;
+    wait_for(passing, sequence).await;
+}
+
+type Seen = mpsc::UnboundedReceiver<u64>;
+
+#[tokio::test]
+async fn consumers_notice_a_server_that_hangs_and_go_on_when_it_wakes() {
+    let mut server = NatsServer::new().await;
+    let bus = server.bus().await;
+    set_up(&bus).await;
+    let stop = CancellationToken::new();
+    let (mut kept, mut passing) =
+        (follow(&bus, durable("kept"), &stop), follow(&bus, Consumer::default(), &stop));
+    both_see(&bus, &mut kept, &mut passing).await;
+    server.freeze();
+    // Each question takes its time: both have missed heartbeats by then, and tried in vain.
+    for _ in 0..3 {
+        bus.health().await.unwrap_err();
+    }
+    server.thaw();
+    both_see(&bus, &mut kept, &mut passing).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn consumers_that_were_deleted_are_rebuilt_where_they_were() {
+    let server = NatsServer::new().await;
+    let bus = server.bus().await;
+    set_up(&bus).await;
+    let stop = CancellationToken::new();
+    let (mut kept, mut passing) =
+        (follow(&bus, durable("kept"), &stop), follow(&bus, Consumer::default(), &stop));
+    both_see(&bus, &mut kept, &mut passing).await;
+    let context = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let stream = context.get_stream("DCM_EVENTS").await.unwrap();
+    let names: Vec<String> = stream.consumer_names().map(Result::unwrap).collect().await;
+    assert_eq!(names.len(), 2, "{names:?}");
+    for name in &names {
+        stream.delete_consumer(name).await.unwrap();
+    }
+    both_see(&bus, &mut kept, &mut passing).await;
+    // What was handed over before does not come again.
+    assert!(kept.try_recv().is_err() && passing.try_recv().is_err());
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_stream_that_was_deleted_is_followed_from_the_beginning_of_the_next_one() {
+    let server = NatsServer::new().await;
+    let bus = server.bus().await;
+    set_up(&bus).await;
+    let stop = CancellationToken::new();
+    let (mut kept, mut passing) =
+        (follow(&bus, durable("kept"), &stop), follow(&bus, Consumer::default(), &stop));
+    for _ in 0..3 {
+        both_see(&bus, &mut kept, &mut passing).await;
+    }
+    let context = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    context.delete_stream("DCM_EVENTS").await.unwrap();
+    set_up(&bus).await;
+    both_see(&bus, &mut kept, &mut passing).await;
     stop.cancel();
 }
 

@@ -68,6 +68,13 @@ impl NatsServer {
         assert!(matches!(stopped, Ok(nix::sys::wait::WaitStatus::Stopped(..))), "{stopped:?}");
     }
 
+    /// Lets a frozen server go on.
+    pub fn thaw(&mut self) {
+        let pid = self.child.as_ref().expect("the server runs").id();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a process id"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).expect("the server is ours");
+    }
+
     /// Deletes everything JetStream stored. The server must be stopped.
     pub fn wipe(&self) {
         std::fs::remove_dir_all(self.storage()).expect("storage can be deleted");

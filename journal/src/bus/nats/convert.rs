@@ -108,6 +108,10 @@ pub(super) fn refusal(error: &jetstream::Error) -> BusError {
 /// Why there is no consumer.
 pub(super) fn consumer_error(error: ConsumerError) -> BusError {
     match error.kind() {
+        // Said of one that cannot be changed so.
+        ConsumerErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::CONSUMER_CREATE => {
+            BusError::invalid(cause)
+        }
         ConsumerErrorKind::JetStream(cause) => refusal(&cause),
         _ => BusError::unavailable(error),
     }

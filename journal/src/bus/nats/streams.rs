@@ -1,9 +1,10 @@
 //! The streams as the settings want them: created, adapted where NATS can, and refused where it cannot.
 
+use std::time::Duration;
+
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::CreateStreamErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
-use std::time::Duration;
 
 use super::{NatsBus, convert};
 use crate::bus::{BusError, Retention, Storage, Stream, StreamSettings};
@@ -33,7 +34,7 @@ impl NatsBus {
     }
 
     /// Refuses a server that would seem to work.
-    fn check_server(&self) -> Result<(), BusError> {
+    pub(super) fn check_server(&self) -> Result<(), BusError> {
         let server = self.link.client.server_info();
         if version(&server.version).is_none_or(|version| version < OLDEST_SERVER) {
             let (major, minor) = OLDEST_SERVER;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::streams::{ADVISORIES, TERMINATED_JOB};
 use super::subscription::{self, Reply};
 use super::{NatsBus, PULL_EXPIRY, convert};
-use crate::bus::{BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Stream, Upkeep, upkeep};
+use crate::bus::{Bus, BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Server, Stream, Upkeep, upkeep};
 
 /// Type of the advisory that a message was delivered as often as it may be.
 const MAX_DELIVER: &str = "io.nats.jetstream.advisory.v1.max_deliver";
@@ -57,16 +57,24 @@ impl Upkeep for NatsBus {
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {
         let Some(found) = self.find(stream).await? else { return Ok(()) };
         let state = &found.cached_info().state;
-        if *sequences.start() <= state.first_sequence {
-            let purge = found.purge().sequence(sequences.end().saturating_add(1));
+        // To purge beyond the end would move the end.
+        let (first, last) = (*sequences.start(), state.last_sequence.min(*sequences.end()));
+        if first <= state.first_sequence {
+            let purge = found.purge().sequence(last.saturating_add(1));
             return self.request(purge.into_future()).await?.map(drop).map_err(BusError::unavailable);
         }
-        let (first, last) = (*sequences.start(), state.last_sequence.min(*sequences.end()));
         futures::stream::iter(first..=last)
             .map(|sequence| self.remove_one(&found, sequence))
             .buffer_unordered(REMOVED_AT_ONCE)
             .try_collect()
             .await
+    }
+
+    async fn server(&self) -> Result<Server, BusError> {
+        self.health().await?;
+        self.check_server()?;
+        let info = self.link.client.server_info();
+        Ok(Server::Nats { version: info.version, cluster: info.cluster, max_payload: info.max_payload })
     }
 
     async fn given_up(&self) -> Result<GivenUps, BusError> {

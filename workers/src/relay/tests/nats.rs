@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use dcm_journal::bus::{NatsBus, NatsSettings};
+use dcm_journal::bus::{DATA_OMITTED_HEADER, NatsBus, NatsSettings};
 
 use super::site::Site;
 use super::*;
@@ -11,13 +11,19 @@ use super::*;
 /// A server on a random loopback port, with JetStream in a temporary folder, ended on drop.
 pub(super) struct Server {
     directory: tempfile::TempDir,
+    arguments: Vec<String>,
     port: String,
     child: Option<Child>,
 }
 
 impl Server {
     pub(super) async fn new() -> Self {
-        let mut server = Self { directory: tempfile::tempdir().unwrap(), port: "-1".to_owned(), child: None };
+        Self::with_arguments(Vec::new()).await
+    }
+
+    async fn with_arguments(arguments: Vec<String>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut server = Self { directory, arguments, port: "-1".to_owned(), child: None };
         server.start().await;
         server
     }
@@ -33,6 +39,7 @@ impl Server {
             .arg(self.directory.path().join("storage"))
             .arg("--ports_file_dir")
             .arg(&ports)
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -162,4 +169,37 @@ async fn an_outage_is_waited_for_and_wiped_storage_is_refilled() {
     hints(&bus, Stream::Jobs, 1).await;
     assert_eq!(bus.tail(Stream::Notify).await.unwrap().sequence, 0, "what is replayed is told to nobody");
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_bus_cannot_carry_goes_out_without_its_data() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nats.conf");
+    std::fs::write(&file, "max_payload: 64KB\n").unwrap();
+    let arguments = ["-c", file.to_str().unwrap()].map(str::to_owned).to_vec();
+    let (site, server) = (Site::new().await, Server::with_arguments(arguments).await);
+    let bus = server.nats_bus().await;
+    let shared: Arc<dyn Bus> = Arc::new(bus.clone());
+    let running = started(relay(&site.journal, &shared)).await;
+    let stream = dcm_journal::conformance::events::new_stream();
+    let data = [1, 70_000, 2, 1_500_000, 3].map(|size| serde_json::json!({"text": "x".repeat(size)}));
+    let (expected, events) =
+        dcm_journal::conformance::events::with_data(&stream, None, data.clone().to_vec());
+    site.journal.append(&stream, expected, events).await.unwrap();
+    copied(&site.journal, &shared).await;
+    running.stop().await;
+    let found = messages(&shared, Stream::Events).await;
+    for (delivery, sent) in found.iter().zip(&data) {
+        let received = Received::parse(&delivery.message.headers, &delivery.message.payload).unwrap();
+        let whole = sent.to_string().len() < 64 * 1024;
+        let omitted = delivery.message.header(DATA_OMITTED_HEADER).map(str::to_owned);
+        assert_eq!(omitted, (!whole).then(|| sent.to_string().len().to_string()));
+        // Whoever needs it reads it where the message says.
+        let event = site.journal.read_back(received.position.order, 1).await.unwrap().remove(0);
+        assert_eq!((event.envelope.id, &event.envelope.data), (received.id, sent));
+        assert_eq!(received.data, if whole { sent.clone() } else { Value::Null });
+    }
+    let all = crate::relay::Window::ALL;
+    let compared = crate::relay::verify(&*site.journal, &bus, all, Duration::ZERO).await.unwrap();
+    assert!(compared.agrees && compared.messages == 5, "{compared:?}");
 }
