@@ -73,7 +73,7 @@ impl SimBus {
         bus.ids.insert(message.id, sequence);
         let visible_at = world.now() + delay;
         world.note(format_args!("{} publishes {} {sequence}", self.0.name, stream.name()));
-        checks::at_publish(&mut truth, stream, &message);
+        checks::at_publish(&mut truth, &self.0, stream, &message);
         of(&mut truth, stream).kept.insert(sequence, Stored { message, visible_at });
         drop(truth);
         world.bus_changed.notify_waiters();
@@ -101,6 +101,9 @@ impl Bus for SimBus {
         let tail = {
             let mut truth = self.0.world.truth();
             let incarnation = incarnation(&truth);
+            if stream == Stream::Events {
+                self.0.sees_creation(truth.wipes);
+            }
             let bus = of(&mut truth, stream);
             let mut message = bus.kept.last_key_value().map(|(_, stored)| stored.message.clone());
             if self.0.world.broken == Some(Broken::Replay)

@@ -48,26 +48,27 @@ pub fn at_append(truth: &mut Truth, node: &Node, envelope: &Envelope) {
 /// A playbook starts.
 pub fn at_start(truth: &mut Truth, now: u64, place: usize) {
     let Some(this) = truth.playbooks.get(place) else { return };
-    let (run_id, entity, phase, host) = (this.run_id, this.entity, this.phase, this.host);
+    let (run_id, entity, phase, pid) = (this.run_id, this.entity, this.phase, this.pid);
     let others =
         || truth.playbooks.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other);
     let again = others().any(|other| other.started && other.run_id == run_id && other.phase == phase);
     let beside = others()
-        .any(|other| other.started && other.entity == entity && other.ends_at > now && other.host == host);
+        .any(|other| other.started && other.entity == entity && other.ends_at > now && other.pid == pid);
     if again {
         truth.is_wrong(format!("{now}: a phase was played twice"));
     }
     if beside {
-        truth.is_wrong(format!("{now}: two playbooks of one subcloud on one host"));
+        truth.is_wrong(format!("{now}: two playbooks of one subcloud under one worker"));
     }
     if let Some(this) = truth.playbooks.get_mut(place) {
         this.started = true;
     }
 }
 
-/// A message is stored on the bus.
-pub fn at_publish(truth: &mut Truth, stream: Stream, message: &Message) {
-    if stream == Stream::Events {
+/// `node` stores a message on the bus.
+pub fn at_publish(truth: &mut Truth, node: &Node, stream: Stream, message: &Message) {
+    // One that stood still may send what it was about to send before the bus was lost.
+    if stream == Stream::Events || !node.knows_creation(truth.wipes) {
         return;
     }
     // What refilled the bus is no news, and nothing follows from it.

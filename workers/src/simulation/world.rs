@@ -180,6 +180,8 @@ pub struct Node {
     incarnation: u64,
     dead: CancellationToken,
     paused_until: AtomicU64,
+    /// The last creation of the bus that it looked at.
+    creation: AtomicU64,
     draws: Mutex<HashMap<(u64, u64), u64>>,
 }
 
@@ -195,6 +197,7 @@ impl Node {
             incarnation,
             dead: CancellationToken::new(),
             paused_until: AtomicU64::new(0),
+            creation: AtomicU64::new(u64::MAX),
             draws: Mutex::default(),
         });
         world.note(format_args!("{name} starts"));
@@ -310,6 +313,16 @@ impl Node {
     /// Waits for its death.
     pub async fn died(&self) {
         self.dead.cancelled().await;
+    }
+
+    /// It looks at the end of the events of this creation of the bus.
+    pub fn sees_creation(&self, creation: u64) {
+        self.creation.store(creation, Ordering::SeqCst);
+    }
+
+    /// Whether that is the last one it looked at.
+    pub fn knows_creation(&self, creation: u64) -> bool {
+        self.creation.load(Ordering::SeqCst) == creation
     }
 
     /// The process' own number among those of the operating system.

@@ -1,0 +1,46 @@
+//! Processes killed, paused and cut off under load, stores that crash, stand still, lose everything or are full, clocks
+//! that jump, hints that come twice or late: what was acknowledged is there once, rows and bus say what the journal says,
+//! every run ends once, no playbook outlives its worker.
+//!
+//! `DCM_TEST_SEED` repeats the choices of a run that failed (each prints its seed); `DCM_TEST_KILLS` is how many processes
+//! the tests of kills kill; `DCM_TEST_COMMANDS` is how many commands are acknowledged while everything goes wrong at once:
+//! a hundred thousand make a soak test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a run that failed is repeated by what it printed")]
+
+mod clock;
+mod deployments;
+mod disk;
+mod kills;
+mod runs;
+mod scene;
+mod storm;
+mod stores;
+mod subscriber;
+
+use rand::Rng;
+
+/// One test at a time: each is a load for the whole machine.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A number that the caller may set.
+fn variable<N: std::str::FromStr>(name: &str) -> Option<N> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// Where the choices of this run come from; printed.
+fn seed() -> u64 {
+    let seed = variable("DCM_TEST_SEED").unwrap_or_else(|| rand::rng().random());
+    println!("DCM_TEST_SEED={seed}");
+    seed
+}
+
+/// How many processes are killed.
+fn kills() -> usize {
+    variable("DCM_TEST_KILLS").unwrap_or(12)
+}
+
+/// How many commands are acknowledged while everything goes wrong at once.
+fn commands() -> usize {
+    variable("DCM_TEST_COMMANDS").unwrap_or(2_000)
+}
