@@ -12,7 +12,7 @@ use dcm_journal::fleet::Fleet;
 use dcm_journal::repository::Repository;
 use dcm_journal::store::Journal;
 use dcm_journal::vault::Vault;
-use dcm_projections::{Fragments, ReadModels, RebuildState};
+use dcm_projections::{Fragments, ReadModels};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -66,6 +66,8 @@ pub struct Settings {
     pub wait: Duration,
     /// How long a phased creation is waited for (subclouds.md §7.1); below the time limit of a request.
     pub creation_wait: Duration,
+    /// Events a second that a rebuild of a read model folds at most; 0 for as many as it can.
+    pub rebuild_events_per_second: u64,
 }
 
 /// Directories of the controller (subclouds.md §2.4).
@@ -102,6 +104,7 @@ impl Settings {
             release_variables: PathBuf::from("roles/bootstrap/validate-config/vars/main.yml"),
             wait: Duration::from_secs(1),
             creation_wait: Duration::from_secs(55),
+            rebuild_events_per_second: 0,
         }
     }
 }
@@ -114,7 +117,6 @@ struct Inner {
     parts: Parts,
     list: Fragments,
     list_by_region: Fragments,
-    rebuilds: RebuildState,
     head: Head,
     deploy_files: Repository<DeployFiles>,
     streams: Arc<Semaphore>,
@@ -128,15 +130,7 @@ impl App {
         let (list, list_by_region) = (list(render::listed), list(render::listed_by_region));
         let head = Head::new(&parts.journal);
         let deploy_files = Repository::new(Arc::clone(&parts.journal));
-        Self(Arc::new(Inner {
-            parts,
-            list,
-            list_by_region,
-            rebuilds: RebuildState::default(),
-            head,
-            deploy_files,
-            streams: events::places(),
-        }))
+        Self(Arc::new(Inner { parts, list, list_by_region, head, deploy_files, streams: events::places() }))
     }
 
     /// Commands on subclouds.
@@ -202,11 +196,6 @@ impl App {
     /// The list with region names as names, kept rendered (subclouds.md §6.1).
     pub(crate) fn list_by_region(&self) -> &Fragments {
         &self.0.list_by_region
-    }
-
-    /// Keeps rebuilds of this process apart.
-    pub(crate) fn rebuilds(&self) -> &RebuildState {
-        &self.0.rebuilds
     }
 
     /// The journal's head, as this process knows it.

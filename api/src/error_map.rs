@@ -272,7 +272,13 @@ impl From<RebuildError> for ApiError {
     fn from(error: RebuildError) -> Self {
         match error {
             RebuildError::Unknown(_) => Self::not_found(error.to_string()),
-            RebuildError::NothingBefore(_) => Self::conflict(error.to_string()),
+            RebuildError::NothingBefore(_)
+            | RebuildError::Busy(_)
+            | RebuildError::NotBusy(_)
+            | RebuildError::Cancelled
+            | RebuildError::TakenOver
+            | RebuildError::Differs(_) => Self::conflict(error.to_string()),
+            RebuildError::Event { .. } => Self::unprocessable(error.public_reason()),
             RebuildError::Project(cause) => missing("the read model could not be rebuilt", &cause),
         }
     }

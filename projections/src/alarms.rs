@@ -17,7 +17,7 @@ use crate::batch::Event;
 use crate::checkpoint::signed;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::rows::{self, Cell, Known, Target};
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 use crate::table::Table;
 
 /// The one projection of alarms.
@@ -54,15 +54,18 @@ impl Alarms {
     /// # Errors
     /// If the database fails.
     pub async fn all(&self) -> Result<Vec<AlarmRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        // What was taken over is older than what was added here; it has an order of its own.
-        let text = format!(
-            "select name, alarm_uuid, critical_alarms, major_alarms, minor_alarms, warnings, cloud_status
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            // What was taken over is older than what was added here; it has an order of its own.
+            let text = format!(
+                "select name, alarm_uuid, critical_alarms, major_alarms, minor_alarms, warnings, cloud_status
              from subcloud_alarms_v{version} where shown = 1
              order by case when old_id is null then 1 else 0 end desc, coalesce(old_id, added) desc"
-        );
-        sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(|row| shown(row, 0)).collect()
+            );
+            sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(|row| shown(row, 0)).collect()
+        })
+        .await
     }
 
     /// How many subclouds have each status, in no particular order.
@@ -70,14 +73,17 @@ impl Alarms {
     /// # Errors
     /// If the database fails.
     pub async fn statuses(&self) -> Result<Vec<(String, i64)>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select cloud_status, count(*) from subcloud_alarms_v{version} \
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select cloud_status, count(*) from subcloud_alarms_v{version} \
              where shown = 1 group by cloud_status"
-        );
-        let rows = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+            );
+            let rows = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+        })
+        .await
     }
 }
 

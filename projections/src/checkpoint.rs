@@ -25,6 +25,7 @@ pub(crate) const TABLES: &[&str] = &[
         primary key (name, version)
     )",
     crate::failure::TABLE,
+    crate::rebuild::TABLE,
 ];
 
 /// Where one version of a read model is.

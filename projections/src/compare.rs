@@ -18,14 +18,49 @@ const PAGE: usize = 500;
 /// Differences that are told one by one; more are only counted.
 const MOST_TOLD: usize = 1000;
 
-/// A version of a read model, and the way to it.
-pub(crate) struct Side<'a> {
-    pub connection: &'a mut AnyConnection,
-    pub version: i64,
+/// Two versions of a read model, and the ways to them.
+pub(crate) struct Sides<'a> {
+    pub connections: Connections<'a>,
+    /// The version that is looked at.
+    pub looked_at: i64,
+    /// What it should be.
+    pub right: i64,
+}
+
+/// The ways to the two versions.
+pub(crate) enum Connections<'a> {
+    /// Both are in one database, to be seen at one moment.
+    One(&'a mut AnyConnection),
+    /// That of the version that is looked at, and that of the other.
+    Two(&'a mut AnyConnection, &'a mut AnyConnection),
+}
+
+/// One of the two.
+struct Side<'a> {
+    connection: &'a mut AnyConnection,
+    version: i64,
+}
+
+impl Sides<'_> {
+    fn looked_at(&mut self) -> Side<'_> {
+        let connection = match &mut self.connections {
+            Connections::One(both) => both,
+            Connections::Two(looked_at, _) => looked_at,
+        };
+        Side { connection, version: self.looked_at }
+    }
+
+    fn right(&mut self) -> Side<'_> {
+        let connection = match &mut self.connections {
+            Connections::One(both) => both,
+            Connections::Two(_, right) => right,
+        };
+        Side { connection, version: self.right }
+    }
 }
 
 /// A row that the two versions do not agree on.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
     /// The table, without its version.
     pub table: String,
@@ -38,7 +73,7 @@ pub struct Difference {
 }
 
 /// What is wrong with a row of the version that is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Problem {
     /// It is not there, and should be.
@@ -50,7 +85,7 @@ pub enum Problem {
 }
 
 /// What a comparison found.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Comparison {
     /// Rows of the version that was looked at.
     pub rows: u64,
@@ -60,7 +95,7 @@ pub(crate) struct Comparison {
 }
 
 /// A difference, so that it can be looked at again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Found {
     table: usize,
     key: Vec<Cell>,
@@ -77,8 +112,8 @@ impl Comparison {
     }
 
     /// The differences that are told one by one.
-    pub(crate) fn told(self) -> Vec<Difference> {
-        self.found.into_iter().map(|found| found.difference).collect()
+    pub(crate) fn differences(&self) -> impl Iterator<Item = &Difference> {
+        self.found.iter().map(|found| &found.difference)
     }
 
     fn add(&mut self, table: (usize, &Table), key: Vec<Cell>, problem: Problem, columns: Vec<String>) {
@@ -116,45 +151,77 @@ impl Comparison {
     }
 }
 
-/// Compares all rows of `looked_at` with those of `right`, calling `between` after every page.
-///
-/// # Errors
-/// Those of the databases, and of `between`.
-pub(crate) async fn all<E: From<sqlx::Error>>(
-    projection: &dyn Projection,
-    looked_at: &mut Side<'_>,
-    right: &mut Side<'_>,
-    mut between: impl AsyncFnMut() -> Result<(), E>,
-) -> Result<Comparison, E> {
-    let mut comparison = Comparison::default();
-    for table in projection.tables().iter().enumerate() {
-        let mut matched = 0;
-        let mut after = None;
-        loop {
-            let page = looked_at.page(table.1, after.as_deref()).await?;
-            let Some((last, rows)) = page else { break };
-            let keys: Vec<Vec<Cell>> = rows.keys().cloned().collect();
-            let others = right.of_keys(table.1, &keys).await?;
-            matched += others.len() as u64;
-            comparison.rows += rows.len() as u64;
-            comparison.compare(table, &rows, &others);
-            after = Some(last);
-            between().await?;
-        }
-        // Only then has the other side rows that were not asked for.
-        if right.count(table.1).await? == matched {
-            continue;
-        }
-        let mut after = None;
-        while let Some((last, others)) = right.page(table.1, after.as_deref()).await? {
-            let keys: Vec<Vec<Cell>> = others.keys().cloned().collect();
-            let rows = looked_at.of_keys(table.1, &keys).await?;
-            comparison.compare_missing(table, &rows, &others);
-            after = Some(last);
-            between().await?;
-        }
+/// The comparison of all rows, a page at a time.
+pub(crate) struct Walk {
+    tables: Vec<Table>,
+    table: usize,
+    /// Whether the rows that are looked at are all compared, and those are sought that are missing among them.
+    seeks_missing: bool,
+    /// The key behind which to go on.
+    after: Option<Vec<Cell>>,
+    /// Rows of the table that both sides have.
+    matched: u64,
+    comparison: Comparison,
+}
+
+impl Walk {
+    /// The tables of `projection`, of which nothing is compared yet.
+    pub(crate) fn new(projection: &dyn Projection) -> Self {
+        let (tables, comparison) = (projection.tables(), Comparison::default());
+        Self { tables, table: 0, seeks_missing: false, after: None, matched: 0, comparison }
     }
-    Ok(comparison)
+
+    /// Compares the next page. False if there was none.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub(crate) async fn step(&mut self, sides: &mut Sides<'_>) -> Result<bool, sqlx::Error> {
+        let Some(table) = self.tables.get(self.table).cloned() else { return Ok(false) };
+        let place = (self.table, &table);
+        if self.seeks_missing {
+            match sides.right().page(&table, self.after.as_deref()).await? {
+                None => self.next_table(),
+                Some((last, others)) => {
+                    let rows = sides.looked_at().of_keys(&table, &keys(&others)).await?;
+                    self.comparison.compare_missing(place, &rows, &others);
+                    self.after = Some(last);
+                }
+            }
+            return Ok(true);
+        }
+        match sides.looked_at().page(&table, self.after.as_deref()).await? {
+            Some((last, rows)) => {
+                let others = sides.right().of_keys(&table, &keys(&rows)).await?;
+                self.matched += others.len() as u64;
+                self.comparison.rows += rows.len() as u64;
+                self.comparison.compare(place, &rows, &others);
+                self.after = Some(last);
+            }
+            // Only then has the other side rows that were not asked for.
+            None if sides.right().count(&table).await? == self.matched => self.next_table(),
+            None => {
+                self.seeks_missing = true;
+                self.after = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was found.
+    pub(crate) fn end(self) -> Comparison {
+        self.comparison
+    }
+
+    fn next_table(&mut self) {
+        self.table += 1;
+        self.seeks_missing = false;
+        self.after = None;
+        self.matched = 0;
+    }
+}
+
+fn keys(page: &Page) -> Vec<Vec<Cell>> {
+    page.keys().cloned().collect()
 }
 
 /// Compares the rows that the streams `uuids` make.
@@ -163,8 +230,7 @@ pub(crate) async fn all<E: From<sqlx::Error>>(
 /// Those of the databases.
 pub(crate) async fn some(
     projection: &dyn Projection,
-    looked_at: &mut Side<'_>,
-    right: &mut Side<'_>,
+    sides: &mut Sides<'_>,
     uuids: &[Uuid],
 ) -> Result<Comparison, sqlx::Error> {
     let mut comparison = Comparison::default();
@@ -173,8 +239,8 @@ pub(crate) async fn some(
     }
     for table in projection.tables().iter().enumerate() {
         for uuid in uuids {
-            let rows = looked_at.of_stream(table.1, *uuid).await?;
-            let others = right.of_stream(table.1, *uuid).await?;
+            let rows = sides.looked_at().of_stream(table.1, *uuid).await?;
+            let others = sides.right().of_stream(table.1, *uuid).await?;
             comparison.rows += rows.len() as u64;
             comparison.compare(table, &rows, &others);
             comparison.compare_missing(table, &rows, &others);
@@ -189,15 +255,15 @@ pub(crate) async fn some(
 /// Those of the databases.
 pub(crate) async fn again(
     projection: &dyn Projection,
-    looked_at: &mut Side<'_>,
-    right: &mut Side<'_>,
-    before: Comparison,
+    sides: &mut Sides<'_>,
+    before: &Comparison,
 ) -> Result<Comparison, sqlx::Error> {
     let mut comparison = Comparison { rows: before.rows, untold: before.untold, ..Comparison::default() };
     for table in projection.tables().iter().enumerate() {
         let found = before.found.iter().filter(|found| found.table == table.0);
         let keys: Vec<Vec<Cell>> = found.map(|found| found.key.clone()).collect();
-        let (rows, others) = (looked_at.of_keys(table.1, &keys).await?, right.of_keys(table.1, &keys).await?);
+        let (rows, others) =
+            (sides.looked_at().of_keys(table.1, &keys).await?, sides.right().of_keys(table.1, &keys).await?);
         comparison.compare(table, &rows, &others);
         comparison.compare_missing(table, &rows, &others);
     }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::batch::Event;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::rows::{self, Cell, Known, Target};
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 use crate::table::Table;
 
 /// A value that entities are looked up by.
@@ -116,12 +116,16 @@ impl<A: Entity> Entities<A> {
         condition: &str,
         keys: Vec<Key>,
     ) -> Result<Vec<EntityRow<A>>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, A::MODEL).await?;
-        let table = table::<A>(version);
-        let text = format!("select {READ} from {table} where {condition} order by id");
-        let query = keys.into_iter().fold(sqlx::query(sql(text)), |query, key| Cell::from(key).bind(query));
-        query.fetch_all(&mut *tx).await?.iter().map(row).collect()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, A::MODEL).await?;
+            let table = table::<A>(version);
+            let text = format!("select {READ} from {table} where {condition} order by id");
+            let query =
+                keys.into_iter().fold(sqlx::query(sql(text)), |query, key| Cell::from(key).bind(query));
+            query.fetch_all(&mut *tx).await?.iter().map(row).collect()
+        })
+        .await
     }
 }
 

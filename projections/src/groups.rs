@@ -15,7 +15,7 @@ use crate::batch::Event;
 use crate::checkpoint::signed;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::rows::{self, AnyQuery, Cell, Known, Target};
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 use crate::table::Table;
 
 /// The one projection of groups.
@@ -63,10 +63,13 @@ impl Groups {
     /// # Errors
     /// If the database fails.
     pub async fn all(&self) -> Result<Vec<GroupRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!("select {COLUMNS} from subcloud_group_v{version} order by id");
-        sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(row).collect()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!("select {COLUMNS} from subcloud_group_v{version} order by id");
+            sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(row).collect()
+        })
+        .await
     }
 
     /// The group with this id.
@@ -91,12 +94,16 @@ impl Groups {
         condition: &str,
         bind: impl FnOnce(AnyQuery<'_>) -> AnyQuery<'_>,
     ) -> Result<Option<GroupRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        // Imported rows may share a name: the older one is meant.
-        let text =
-            format!("select {COLUMNS} from subcloud_group_v{version} where {condition} order by id limit 1");
-        bind(sqlx::query(sql(text))).fetch_optional(&mut *tx).await?.as_ref().map(row).transpose()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            // Imported rows may share a name: the older one is meant.
+            let text = format!(
+                "select {COLUMNS} from subcloud_group_v{version} where {condition} order by id limit 1"
+            );
+            bind(sqlx::query(sql(text))).fetch_optional(&mut *tx).await?.as_ref().map(row).transpose()
+        })
+        .await
     }
 }
 

@@ -14,7 +14,7 @@ use crate::batch::Event;
 use crate::checkpoint::signed;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::rows::{Known, Target};
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 use crate::table::Table;
 
 /// The one projection of histories.
@@ -63,32 +63,35 @@ impl History {
     /// # Errors
     /// If the database fails.
     pub async fn of(&self, uuid: Uuid, filter: &HistoryFilter) -> Result<Vec<HistoryRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select position, body from subcloud_history_v{version}
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select position, body from subcloud_history_v{version}
              where uuid = $1 and revision > $2 and recorded_at >= $3 and recorded_at <= $4
                and (cast($5 as text) = '' or type = $5) and (cast($6 as text) = '' or actor = $6)
              order by revision limit $7"
-        );
-        let rows = sqlx::query(sql(text))
-            .bind(uuid.to_string())
-            .bind(filter.after_revision.map_or(-1, signed))
-            .bind(filter.since.map_or(i64::MIN, Timestamp::micros))
-            .bind(filter.until.map_or(i64::MAX, Timestamp::micros))
-            .bind(filter.event_type.clone().unwrap_or_default())
-            .bind(filter.actor.clone().unwrap_or_default())
-            .bind(i64::from(filter.limit))
-            .fetch_all(&mut *tx)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                let order = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
-                let envelope = serde_json::from_str(&row.try_get::<String, _>(1)?)
-                    .map_err(|error| sqlx::Error::Decode(error.into()))?;
-                Ok(HistoryRow { position: Position { journal: self.models.journal, order }, envelope })
-            })
-            .collect()
+            );
+            let rows = sqlx::query(sql(text))
+                .bind(uuid.to_string())
+                .bind(filter.after_revision.map_or(-1, signed))
+                .bind(filter.since.map_or(i64::MIN, Timestamp::micros))
+                .bind(filter.until.map_or(i64::MAX, Timestamp::micros))
+                .bind(filter.event_type.clone().unwrap_or_default())
+                .bind(filter.actor.clone().unwrap_or_default())
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut *tx)
+                .await?;
+            rows.iter()
+                .map(|row| {
+                    let order = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
+                    let envelope = serde_json::from_str(&row.try_get::<String, _>(1)?)
+                        .map_err(|error| sqlx::Error::Decode(error.into()))?;
+                    Ok(HistoryRow { position: Position { journal: self.models.journal, order }, envelope })
+                })
+                .collect()
+        })
+        .await
     }
 }
 

@@ -18,7 +18,7 @@ use crate::batch::Event;
 use crate::checkpoint::signed;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::rows;
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 use crate::table::Table;
 
 /// The one projection of options.
@@ -57,19 +57,23 @@ impl Options {
     /// # Errors
     /// If the database fails.
     pub async fn all(&self) -> Result<OptionsRows, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let subclouds = ReadModels::active_version(&mut tx, crate::subclouds::PROJECTION.name()).await?;
-        let default = default(&mut tx, version).await?;
-        let columns = COLUMNS.split(", ").map(|column| format!("o.{}", column.trim())).collect::<Vec<_>>();
-        let text = format!(
-            "select {}, s.name from sw_update_options_v{version} o
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let subclouds = ReadModels::active_version(&mut tx, crate::subclouds::PROJECTION.name()).await?;
+            let default = default(&mut tx, version).await?;
+            let columns =
+                COLUMNS.split(", ").map(|column| format!("o.{}", column.trim())).collect::<Vec<_>>();
+            let text = format!(
+                "select {}, s.name from sw_update_options_v{version} o
              join subcloud_v{subclouds} s on s.uuid = o.owner where s.deleted = 0 order by s.id",
-            columns.join(", ")
-        );
-        let own = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
-        let own = own.iter().map(|found| Ok((found.try_get(9)?, row(found)?)));
-        Ok(OptionsRows { default, own: own.collect::<Result<_, sqlx::Error>>()? })
+                columns.join(", ")
+            );
+            let own = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
+            let own = own.iter().map(|found| Ok((found.try_get(9)?, row(found)?)));
+            Ok(OptionsRows { default, own: own.collect::<Result<_, sqlx::Error>>()? })
+        })
+        .await
     }
 
     /// The default; `None` if it was removed.
@@ -77,9 +81,12 @@ impl Options {
     /// # Errors
     /// If the database fails.
     pub async fn default(&self) -> Result<Option<StoredOptions>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        default(&mut tx, version).await
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            default(&mut tx, version).await
+        })
+        .await
     }
 
     /// The options of one subcloud, if it has its own.
@@ -87,11 +94,14 @@ impl Options {
     /// # Errors
     /// If the database fails.
     pub async fn of(&self, subcloud: Uuid) -> Result<Option<StoredOptions>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!("select {COLUMNS} from sw_update_options_v{version} where owner = $1");
-        let found = sqlx::query(sql(text)).bind(subcloud.to_string()).fetch_optional(&mut *tx).await?;
-        found.as_ref().map(row).transpose()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!("select {COLUMNS} from sw_update_options_v{version} where owner = $1");
+            let found = sqlx::query(sql(text)).bind(subcloud.to_string()).fetch_optional(&mut *tx).await?;
+            found.as_ref().map(row).transpose()
+        })
+        .await
     }
 }
 

@@ -19,12 +19,15 @@ use crate::options::Options;
 use crate::peer_groups::PeerGroups;
 use crate::progress::Progress;
 use crate::projection::Projection;
+use crate::rebuild::{self, RebuildStatus};
 use crate::strategy::Strategies;
 use crate::subclouds::Subclouds;
 use crate::system_peers::SystemPeers;
 
 /// How long a query may wait for a connection before the read models count as unavailable.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a query may take in all; the server ends single statements before.
+const DEADLINE: Duration = Duration::from_secs(8);
 /// Readers at once.
 const READERS: u32 = 8;
 /// Writers at once on PostgreSQL: the projector, a rebuild, and what keeps the rebuild's claim meanwhile.
@@ -69,6 +72,8 @@ pub struct ReadModelStatus {
     pub checkpoints: Vec<Checkpoint>,
     /// Why the version that is read has stopped, if it has.
     pub failure: Option<Failure>,
+    /// The last rebuild, under way or ended.
+    pub rebuild: Option<RebuildStatus>,
 }
 
 impl ReadModels {
@@ -175,7 +180,7 @@ impl ReadModels {
     /// # Errors
     /// If it does not.
     pub async fn health(&self) -> Result<(), sqlx::Error> {
-        self.reads.execute("select 1").await.map(drop)
+        bounded(self.reads.execute("select 1")).await.map(drop)
     }
 
     /// The pools of readers and writers: name, and how many connections are open, idle, and allowed at most.
@@ -191,24 +196,38 @@ impl ReadModels {
     /// # Errors
     /// If the database fails.
     pub async fn status(&self) -> Result<Vec<ReadModelStatus>, sqlx::Error> {
-        let mut found = Vec::new();
-        for row in sqlx::query("select name, active_version, previous_version from read_model order by name")
-            .fetch_all(&self.reads)
-            .await?
-        {
-            let name: String = row.try_get(0)?;
-            let checkpoints = checkpoint::of(&self.reads, &name).await?;
-            let active_version = row.try_get(1)?;
-            let failure = failure::of(&self.reads, &name, active_version).await?;
-            found.push(ReadModelStatus {
-                name,
-                active_version,
-                failure,
-                previous_version: row.try_get(2)?,
-                checkpoints,
-            });
+        bounded(async {
+            let mut found = Vec::new();
+            for row in
+                sqlx::query("select name, active_version, previous_version from read_model order by name")
+                    .fetch_all(&self.reads)
+                    .await?
+            {
+                let name: String = row.try_get(0)?;
+                let checkpoints = checkpoint::of(&self.reads, &name).await?;
+                let active_version = row.try_get(1)?;
+                let failure = failure::of(&self.reads, &name, active_version).await?;
+                let rebuild = rebuild::status(self, &name).await?;
+                found.push(ReadModelStatus {
+                    name,
+                    active_version,
+                    failure,
+                    rebuild,
+                    previous_version: row.try_get(2)?,
+                    checkpoints,
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The database's own time, in microseconds since 1970: whose claim has run out is not for the clocks of hosts.
+    pub(crate) const fn clock(&self) -> &'static str {
+        match self.embedded {
+            true => "cast(round(unixepoch('subsec') * 1000) as integer) * 1000",
+            false => "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
         }
-        Ok(found)
     }
 
     /// The version of a read model that is read now, asked inside the query's own transaction.
@@ -229,6 +248,10 @@ impl ReadModels {
         }
         for statement in checkpoint::TABLES {
             sqlx::query(*statement).execute(&mut *tx).await?;
+        }
+        if self.embedded {
+            // Whoever had it open before is gone, and what it rebuilt is abandoned.
+            sqlx::query("update projection_rebuild set expires_at = 0").execute(&mut *tx).await?;
         }
         for projection in &self.projections {
             // The first version may have been dropped by rebuilds since.
@@ -262,6 +285,13 @@ fn standard() -> Vec<&'static dyn Projection> {
         &crate::system_peers::PROJECTION,
         &crate::associations::PROJECTION,
     ]
+}
+
+/// Makes a query, which takes no longer than any query may: a database that is cut off does not even refuse.
+pub(crate) async fn bounded<T>(
+    query: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(DEADLINE, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// SQL made from constants and version numbers, never from input.

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, Connection, Executor, Row};
 use uuid::Uuid;
 
 use crate::batch::{self, Event};
-use crate::compare::{self, Comparison, Difference, Side};
+use crate::compare::{self, Comparison, Connections, Difference, Sides, Walk};
 use crate::projection::{ProjectError, Projection, Source};
 use crate::store::{ReadModels, install_drivers, sql};
 
@@ -196,14 +196,15 @@ impl ReadModels {
         if check.failed.is_none() {
             let (projection, streams) = (check.projection, check.streams.clone());
             let mut reads = self.reads.acquire().await?;
-            let mut live = Side { connection: &mut reads, version: check.version };
-            let mut folded = Side { connection: &mut *scratch, version: SCRATCH };
+            let connections = Connections::Two(&mut reads, &mut *scratch);
+            let mut sides = Sides { connections, looked_at: check.version, right: SCRATCH };
             comparison = match &streams {
                 None => {
-                    compare::all(projection, &mut live, &mut folded, async || Ok::<_, sqlx::Error>(()))
-                        .await?
+                    let mut walk = Walk::new(projection);
+                    while walk.step(&mut sides).await? {}
+                    walk.end()
                 }
-                Some(uuids) => compare::some(projection, &mut live, &mut folded, uuids).await?,
+                Some(uuids) => compare::some(projection, &mut sides, uuids).await?,
             };
         }
         if comparison.count() > 0 {
@@ -216,7 +217,7 @@ impl ReadModels {
             streams: check.streams.map(|streams| streams.len()),
             rows: comparison.rows,
             differing: comparison.count(),
-            differences: comparison.told(),
+            differences: comparison.differences().cloned().collect(),
             not_compared: check.failed,
         })
     }
@@ -248,9 +249,9 @@ impl ReadModels {
             }
             check.apply(scratch, &events).await?;
         }
-        let mut live = Side { connection: &mut tx, version: check.version };
-        let mut folded = Side { connection: scratch, version: SCRATCH };
-        Ok(compare::again(check.projection, &mut live, &mut folded, before).await?)
+        let connections = Connections::Two(&mut tx, scratch);
+        let mut sides = Sides { connections, looked_at: check.version, right: SCRATCH };
+        Ok(compare::again(check.projection, &mut sides, &before).await?)
     }
 }
 

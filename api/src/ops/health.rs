@@ -58,7 +58,7 @@ pub(super) struct ReadyBody {
     )
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Response {
-    let (mut parts, journal, vault, projections, warnings) =
+    let (mut parts, journal, vault, projections, mut warnings) =
         tokio::join!(app.readiness().ask(), journal(&app), vault(&app), projections(&app), warnings(&app));
     parts.insert("journal".to_owned(), journal.map(|()| READY));
     parts.insert("vault".to_owned(), vault.map(|()| READY));
@@ -67,6 +67,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
         Err(reason) => (Err(reason), Vec::new()),
     };
     parts.insert("read-models".to_owned(), models);
+    // The others go on, and what was shown is shown still.
+    warnings.extend(projections.iter().filter_map(Lag::warning));
     let ready = parts.values().all(Result::is_ok);
     let parts = parts
         .into_iter()

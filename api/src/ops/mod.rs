@@ -4,6 +4,7 @@ pub mod figures;
 mod health;
 mod projections;
 mod readiness;
+mod rebuild;
 mod verify;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +27,8 @@ pub(crate) fn open_routes() -> OpenApiRouter<App> {
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(projections::list))
-        .routes(routes!(projections::rebuild))
+        .routes(routes!(rebuild::rebuild))
+        .routes(routes!(rebuild::cancel))
         .routes(routes!(projections::roll_back))
         .routes(routes!(verify::verify))
 }

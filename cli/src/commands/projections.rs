@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,8 +14,11 @@ use super::{Failure, line};
 pub enum Command {
     /// Show version, position and lag of every read model.
     List(Output),
-    /// Fill a new version from the beginning of the journal, and serve it. The old version is kept to roll back to.
-    Rebuild {
+    /// Fill a new version from the beginning of the journal, compare it with the one that is served, and serve it. The old
+    /// version is kept to roll back to. It goes on in the server when this command is ended.
+    Rebuild(Rebuild),
+    /// End a rebuild; what is served stays as it is.
+    Cancel {
         /// The read model.
         name: String,
         #[command(flatten)]
@@ -39,6 +43,21 @@ pub struct Output {
     json: bool,
     #[command(flatten)]
     server: Server,
+}
+
+/// What to rebuild, and how.
+#[derive(clap::Args)]
+pub struct Rebuild {
+    /// The read model.
+    name: String,
+    /// Serve the new version also if its rows differ from those that are served, as they do after a defect was put right.
+    #[arg(long)]
+    accept_differences: bool,
+    /// Do not wait for its end; `dcm projections list` tells.
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What to verify.
@@ -67,8 +86,9 @@ fn sample(text: &str) -> Result<Sample, std::num::ParseIntError> {
 pub async fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::List(output) => list(output).await?,
-        Command::Rebuild { name, server } => {
-            line(server.post(&format!("/v1.0/projections/{}/rebuild", segment(name))).await?)?;
+        Command::Rebuild(rebuild) => return rebuild.run().await,
+        Command::Cancel { name, server } => {
+            server.post(&format!("/v1.0/projections/{}/cancel", segment(name))).await?;
         }
         Command::Verify(verify) => return verify.run().await,
         Command::Rollback { name, server } => {
@@ -92,8 +112,85 @@ async fn list(output: &Output) -> Result<(), Failure> {
             field("position"),
             field("lag_events")
         ))?;
+        if let Some(stopped) = model.get("stopped").filter(|stopped| !stopped.is_null()) {
+            let text = |key: &str| stopped.get(key).and_then(Value::as_str).unwrap_or_default();
+            let position = stopped.get("position").map(ToString::to_string).unwrap_or_default();
+            line(format_args!("  stopped at {position} {}: {}", text("event_type"), text("reason")))?;
+        }
+        if let Some(rebuild) = model.get("rebuild").filter(|rebuild| !rebuild.is_null()) {
+            line(format_args!("  last rebuild: {}", told(rebuild)))?;
+        }
     }
     Ok(())
+}
+
+/// How far a rebuild is, or how it ended.
+fn told(rebuild: &Value) -> String {
+    let number = |key: &str| rebuild.get(key).and_then(Value::as_f64);
+    let whole = |key: &str| rebuild.get(key).and_then(Value::as_u64);
+    let phase = rebuild.get("phase").and_then(Value::as_str).unwrap_or_default();
+    let mut text = format!("version {} {phase}", whole("version").unwrap_or_default());
+    let done = whole("events_done").unwrap_or_default();
+    match whole("events_total") {
+        Some(total) => text.push_str(&format!(", {done} of {total} events")),
+        None => text.push_str(&format!(", {done} events")),
+    }
+    text.push_str(&format!(", {:.0}/s", number("events_per_second").unwrap_or_default()));
+    if let Some(left) = number("seconds_left") {
+        text.push_str(&format!(", {left:.0} s left"));
+    }
+    if let Some(differing) = whole("differing") {
+        text.push_str(&format!(", {differing} rows differ"));
+    }
+    if let Some(reason) = rebuild.get("reason").and_then(Value::as_str) {
+        text.push_str(&format!(": {reason}"));
+    }
+    text
+}
+
+/// How often a rebuild is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
+impl Rebuild {
+    async fn run(&self) -> Result<ExitCode, Failure> {
+        let server = &self.output.server;
+        let accept = self.accept_differences;
+        let path = format!(
+            "/v1.0/projections/{}/rebuild?wait=false&accept_differences={accept}",
+            segment(&self.name)
+        );
+        let begun = server.post(&path).await?;
+        if self.no_wait {
+            line(begun)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        loop {
+            let found = server.get("/v1.0/projections", &[]).await?;
+            let models = found.get("projections").and_then(Value::as_array);
+            let model = models.into_iter().flatten().find(|model| model.get("name") == begun.get("name"));
+            let rebuild = model.and_then(|model| model.get("rebuild")).cloned().unwrap_or_default();
+            if rebuild.get("version") != begun.get("version") {
+                return Err(Failure::Refused("another rebuild took its place".to_owned()));
+            }
+            let phase = rebuild.get("phase").and_then(Value::as_str).unwrap_or_default();
+            if ["filling", "indexing", "comparing"].contains(&phase) {
+                progress(format_args!("{}: {}", self.name, told(&rebuild)))?;
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            return self.ended(phase, &rebuild);
+        }
+    }
+
+    fn ended(&self, phase: &str, rebuild: &Value) -> Result<ExitCode, Failure> {
+        if self.output.json {
+            line(rebuild)?;
+        } else {
+            line(format_args!("{}: {}", self.name, told(rebuild)))?;
+            differences(rebuild)?;
+        }
+        Ok(if phase == "done" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
 }
 
 impl Verify {
@@ -145,15 +242,15 @@ fn verified(model: &Value) -> Result<(), std::io::Error> {
         field("rows"),
         field("differing")
     ))?;
-    for row in model.get("differences").and_then(Value::as_array).into_iter().flatten() {
+    differences(model)
+}
+
+/// Tells the rows that differ.
+fn differences(found: &Value) -> Result<(), std::io::Error> {
+    for row in found.get("differences").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
-        let columns: Vec<&str> = row
-            .get("columns")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let columns = row.get("columns").and_then(Value::as_array).into_iter().flatten();
+        let columns: Vec<&str> = columns.filter_map(Value::as_str).collect();
         let key = row.get("key").map(ToString::to_string).unwrap_or_default();
         line(format_args!("  {} {key}: {} {}", text("table"), text("problem"), columns.join(", ")))?;
     }

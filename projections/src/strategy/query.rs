@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::PROJECTION;
 use crate::projection::Projection;
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 use crate::subclouds;
 
 /// The strategy, as its row says.
@@ -73,13 +73,16 @@ impl Strategies {
     /// # Errors
     /// If the database fails.
     pub async fn current(&self) -> Result<Option<StrategyRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
             "select id, type, subcloud_apply_type, max_parallel_subclouds, stop_on_failure, state, extra_args,
                     created_at, updated_at from sw_update_strategy_v{version}"
         );
-        sqlx::query(sql(text)).fetch_optional(&mut *tx).await?.as_ref().map(strategy).transpose()
+            sqlx::query(sql(text)).fetch_optional(&mut *tx).await?.as_ref().map(strategy).transpose()
+        })
+        .await
     }
 
     /// The steps of subclouds that are not deleted, in the order of execution.
@@ -87,9 +90,12 @@ impl Strategies {
     /// # Errors
     /// If the database fails.
     pub async fn steps(&self) -> Result<Vec<StepRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let text = format!("{} order by s.id", steps_of_the_living(&mut tx).await?);
-        sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(step).collect()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let text = format!("{} order by s.id", steps_of_the_living(&mut tx).await?);
+            sqlx::query(sql(text)).fetch_all(&mut *tx).await?.iter().map(step).collect()
+        })
+        .await
     }
 
     /// The step of the subcloud with this name, if it has one.
@@ -97,10 +103,14 @@ impl Strategies {
     /// # Errors
     /// If the database fails.
     pub async fn step(&self, cloud: &str) -> Result<Option<StepRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let text = format!("{} and c.name = $1 order by s.id limit 1", steps_of_the_living(&mut tx).await?);
-        let query = sqlx::query(sql(text)).bind(cloud.to_owned());
-        query.fetch_optional(&mut *tx).await?.as_ref().map(step).transpose()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let text =
+                format!("{} and c.name = $1 order by s.id limit 1", steps_of_the_living(&mut tx).await?);
+            let query = sqlx::query(sql(text)).bind(cloud.to_owned());
+            query.fetch_optional(&mut *tx).await?.as_ref().map(step).transpose()
+        })
+        .await
     }
 }
 

@@ -14,7 +14,7 @@ use super::row::SubcloudRow;
 use crate::checkpoint::signed;
 use crate::projection::Projection;
 use crate::rows::AnyQuery;
-use crate::store::{ReadModels, sql};
+use crate::store::{ReadModels, bounded, sql};
 
 /// Queries of subclouds.
 #[derive(Clone)]
@@ -127,19 +127,22 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn changes(&self, version: i64, position: u64) -> Result<Changes, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let after = if active == version { position } else { 0 };
-        // The checkpoint first: rows that are newer than it are then read again, never missed.
-        let (position, event_time) = place(&mut tx, active).await?;
-        let text = format!("select state from subcloud_v{active} where position > $1");
-        let rows = sqlx::query(sql(text)).bind(signed(after)).fetch_all(&mut *tx).await?;
-        Ok(Changes {
-            version: active,
-            position,
-            event_time,
-            rows: rows.iter().map(row).collect::<Result<_, _>>()?,
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let after = if active == version { position } else { 0 };
+            // The checkpoint first: rows that are newer than it are then read again, never missed.
+            let (position, event_time) = place(&mut tx, active).await?;
+            let text = format!("select state from subcloud_v{active} where position > $1");
+            let rows = sqlx::query(sql(text)).bind(signed(after)).fetch_all(&mut *tx).await?;
+            Ok(Changes {
+                version: active,
+                position,
+                event_time,
+                rows: rows.iter().map(row).collect::<Result<_, _>>()?,
+            })
         })
+        .await
     }
 
     /// Where the read model is, and when the last event it folded was recorded.
@@ -147,9 +150,12 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn position(&self) -> Result<(u64, Option<Timestamp>), sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        place(&mut tx, active).await
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            place(&mut tx, active).await
+        })
+        .await
     }
 
     /// The runs that have not ended, oldest first.
@@ -157,24 +163,27 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn open_runs(&self, limit: u32) -> Result<Vec<RunRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select run_id, uuid, requested_at, worker, phases from deploy_run_v{active}
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select run_id, uuid, requested_at, worker, phases from deploy_run_v{active}
              where finished_at is null order by requested_at limit $1"
-        );
-        let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(RunRow {
-                    run_id: uuid(row, 0)?,
-                    uuid: uuid(row, 1)?,
-                    requested_at: Timestamp::from_micros(row.try_get(2)?),
-                    worker: row.try_get(3)?,
-                    kind: kind(row.try_get(4)?),
+            );
+            let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+            rows.iter()
+                .map(|row| {
+                    Ok(RunRow {
+                        run_id: uuid(row, 0)?,
+                        uuid: uuid(row, 1)?,
+                        requested_at: Timestamp::from_micros(row.try_get(2)?),
+                        worker: row.try_get(3)?,
+                        kind: kind(row.try_get(4)?),
+                    })
                 })
-            })
-            .collect()
+                .collect()
+        })
+        .await
     }
 
     /// The backup runs that have not ended.
@@ -182,14 +191,17 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn open_backup_runs(&self, limit: u32) -> Result<Vec<BackupRunRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select backup_run_id, uuid from subcloud_v{active}
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select backup_run_id, uuid from subcloud_v{active}
              where backup_run_id is not null and deleted = 0 order by position limit $1"
-        );
-        let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
-        rows.iter().map(|row| Ok(BackupRunRow { run_id: uuid(row, 0)?, uuid: uuid(row, 1)? })).collect()
+            );
+            let rows = sqlx::query(sql(text)).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+            rows.iter().map(|row| Ok(BackupRunRow { run_id: uuid(row, 0)?, uuid: uuid(row, 1)? })).collect()
+        })
+        .await
     }
 
     /// Every subcloud that is not deleted, by id.
@@ -197,11 +209,14 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn all(&self) -> Result<Vec<SubcloudRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!("select state from subcloud_v{active} where deleted = 0 order by id");
-        let rows = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
-        rows.iter().map(row).collect()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!("select state from subcloud_v{active} where deleted = 0 order by id");
+            let rows = sqlx::query(sql(text)).fetch_all(&mut *tx).await?;
+            rows.iter().map(row).collect()
+        })
+        .await
     }
 
     /// The members of a group that are not deleted, by id.
@@ -209,12 +224,16 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn in_group(&self, group_id: i64) -> Result<Vec<SubcloudRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text =
-            format!("select state from subcloud_v{active} where group_id = $1 and deleted = 0 order by id");
-        let rows = sqlx::query(sql(text)).bind(group_id).fetch_all(&mut *tx).await?;
-        rows.iter().map(row).collect()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select state from subcloud_v{active} where group_id = $1 and deleted = 0 order by id"
+            );
+            let rows = sqlx::query(sql(text)).bind(group_id).fetch_all(&mut *tx).await?;
+            rows.iter().map(row).collect()
+        })
+        .await
     }
 
     /// The subclouds of a peer group that are not deleted, by id.
@@ -222,13 +241,16 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn in_peer_group(&self, peer_group_id: i64) -> Result<Vec<SubcloudRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select state from subcloud_v{active} where peer_group_id = $1 and deleted = 0 order by id"
-        );
-        let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
-        rows.iter().map(row).collect()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select state from subcloud_v{active} where peer_group_id = $1 and deleted = 0 order by id"
+            );
+            let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
+            rows.iter().map(row).collect()
+        })
+        .await
     }
 
     /// How many subclouds of a peer group have each deploy status and management state.
@@ -236,21 +258,24 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn counts_in_peer_group(&self, peer_group_id: i64) -> Result<Vec<StateCount>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select deploy_status, management_state, count(*) from subcloud_v{active}
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select deploy_status, management_state, count(*) from subcloud_v{active}
              where peer_group_id = $1 and deleted = 0 group by deploy_status, management_state"
-        );
-        let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
-        let count = |row: &AnyRow| {
-            Ok(StateCount {
-                deploy_status: row.try_get(0)?,
-                management_state: row.try_get(1)?,
-                count: row.try_get(2)?,
-            })
-        };
-        rows.iter().map(count).collect()
+            );
+            let rows = sqlx::query(sql(text)).bind(peer_group_id).fetch_all(&mut *tx).await?;
+            let count = |row: &AnyRow| {
+                Ok(StateCount {
+                    deploy_status: row.try_get(0)?,
+                    management_state: row.try_get(1)?,
+                    count: row.try_get(2)?,
+                })
+            };
+            rows.iter().map(count).collect()
+        })
+        .await
     }
 
     /// The ids of the peer groups that subclouds belong to.
@@ -258,12 +283,16 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn peer_group_ids(&self) -> Result<Vec<i64>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let text = format!(
-            "select distinct peer_group_id from subcloud_v{active} where peer_group_id is not null and deleted = 0"
-        );
-        sqlx::query_scalar(sql(text)).fetch_all(&mut *tx).await
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let text = format!(
+                "select distinct peer_group_id from subcloud_v{active}
+             where peer_group_id is not null and deleted = 0"
+            );
+            sqlx::query_scalar(sql(text)).fetch_all(&mut *tx).await
+        })
+        .await
     }
 
     /// How those of `run_ids` have ended that were requested: `None` while one is open.
@@ -271,21 +300,25 @@ impl Subclouds {
     /// # Errors
     /// If the database fails.
     pub async fn outcomes(&self, run_ids: &[Uuid]) -> Result<HashMap<Uuid, Option<String>>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let mut found = HashMap::new();
-        for some in run_ids.chunks(RUNS_AT_ONCE) {
-            let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
-            let text = format!(
-                "select run_id, outcome from deploy_run_v{active} where run_id in ({})",
-                places.join(", ")
-            );
-            let query = some.iter().fold(sqlx::query(sql(text)), |query, run| query.bind(run.to_string()));
-            for row in query.fetch_all(&mut *tx).await? {
-                found.insert(uuid(&row, 0)?, row.try_get(1)?);
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let mut found = HashMap::new();
+            for some in run_ids.chunks(RUNS_AT_ONCE) {
+                let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+                let text = format!(
+                    "select run_id, outcome from deploy_run_v{active} where run_id in ({})",
+                    places.join(", ")
+                );
+                let query =
+                    some.iter().fold(sqlx::query(sql(text)), |query, run| query.bind(run.to_string()));
+                for row in query.fetch_all(&mut *tx).await? {
+                    found.insert(uuid(&row, 0)?, row.try_get(1)?);
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
+        .await
     }
 
     async fn one(
@@ -293,10 +326,13 @@ impl Subclouds {
         condition: &str,
         bind: impl FnOnce(AnyQuery<'_>) -> AnyQuery<'_>,
     ) -> Result<Option<SubcloudRow>, sqlx::Error> {
-        let mut tx = self.models.reads.begin().await?;
-        let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-        let query = sqlx::query(sql(format!("select state from subcloud_v{version} where {condition}")));
-        bind(query).fetch_optional(&mut *tx).await?.as_ref().map(row).transpose()
+        bounded(async {
+            let mut tx = self.models.reads.begin().await?;
+            let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
+            let query = sqlx::query(sql(format!("select state from subcloud_v{version} where {condition}")));
+            bind(query).fetch_optional(&mut *tx).await?.as_ref().map(row).transpose()
+        })
+        .await
     }
 }
 

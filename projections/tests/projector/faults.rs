@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 use crate::site::{Site, database, meta};
 
 /// Counts events, and cannot take the one of a certain order; 0 for none.
-struct Picky {
+pub struct Picky {
     name: &'static str,
     refuses: AtomicU64,
     /// How often it was given that event.
@@ -24,8 +24,12 @@ struct Picky {
 }
 
 impl Picky {
-    fn new(name: &'static str) -> &'static Self {
+    pub fn new(name: &'static str) -> &'static Self {
         Box::leak(Box::new(Self { name, refuses: AtomicU64::new(0), tried: AtomicU64::new(0) }))
+    }
+
+    pub fn refuse(&self, order: u64) {
+        self.refuses.store(order, Ordering::SeqCst);
     }
 }
 
@@ -71,7 +75,7 @@ async fn status(models: &ReadModels, name: &str) -> (u64, Option<Failure>) {
 }
 
 /// Asks until `wanted` is so.
-async fn until<T>(mut asked: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(mut asked: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..3000 {
         if let Some(found) = asked().await {
             return found;
@@ -87,7 +91,7 @@ async fn suite(url: &str) {
     let subcloud = site.add(1).await;
     let head = site.journal.head().await.unwrap();
     let bad = head / 2;
-    picky.refuses.store(bad, Ordering::SeqCst);
+    picky.refuse(bad);
 
     let stop = CancellationToken::new();
     let projector = site.projector(1);
@@ -120,14 +124,14 @@ async fn suite(url: &str) {
     let running = stop.clone();
     let again = tokio::spawn(async move { projector.run(&running, |_| {}).await });
     until(async || (picky.tried.load(Ordering::SeqCst) > tried).then_some(())).await;
-    picky.refuses.store(0, Ordering::SeqCst);
+    picky.refuse(0);
     until(async || (status(&site.models, "picky").await == (head, None)).then_some(())).await;
     stop.cancel();
     again.await.unwrap().unwrap();
 
     // With none left it ends, and says so.
     for one in [well, picky] {
-        one.refuses.store(head + 1, Ordering::SeqCst);
+        one.refuse(head + 1);
     }
     site.fleet.run(subcloud, &ReportAvailability { to: Availability::Offline }, &meta()).await.unwrap();
     let ended = site.projector(3).run(&CancellationToken::new(), |_| {}).await;

@@ -3,7 +3,9 @@
 
 #[path = "../../../journal/tests/store/cluster.rs"]
 mod cluster;
+mod deadline;
 mod faults;
+mod rebuilds;
 mod site;
 mod verify;
 
@@ -12,9 +14,10 @@ use std::time::Duration;
 use dcm_domain::subcloud::command::{ChangeDeployStatus, ManageSubcloud};
 use dcm_domain::subcloud::command::{ReportAvailability, ReportEndpoint, UnmanageSubcloud};
 use dcm_domain::value::{Actor, Availability, Endpoint, ManagementState, SyncStatus};
-use dcm_projections::{Fragments, HistoryFilter, Page, ProjectError, ReadModels, RebuildState};
+use dcm_projections::{Fragments, HistoryFilter, Page, ProjectError, ReadModels};
 use uuid::Uuid;
 
+use rebuilds::rebuild;
 use site::{Site, database, meta};
 
 async fn suite(site: Site) {
@@ -86,10 +89,9 @@ async fn suite(site: Site) {
 
 async fn rebuilt_is_the_same(site: &Site) {
     let before = site.models.subclouds().all().await.unwrap();
-    let state = RebuildState::default();
     for name in ["subclouds", "groups", "history"] {
-        let rebuilt = site.models.rebuild(&state, &site.journal, name).await.unwrap();
-        assert_eq!((rebuilt.previous_version, rebuilt.version), (1, 2), "{name}");
+        let rebuilt = rebuild(site, name).await.unwrap();
+        assert_eq!((rebuilt.previous_version, rebuilt.version, rebuilt.differing), (1, 2, Some(0)), "{name}");
     }
     assert_eq!(site.models.subclouds().all().await.unwrap(), before);
     site.add(4).await;
@@ -97,10 +99,10 @@ async fn rebuilt_is_the_same(site: &Site) {
     let further = site.models.subclouds().all().await.unwrap();
     assert_eq!(further.len(), before.len() + 1);
     for version in [1, 2] {
-        assert_eq!(site.models.roll_back(&state, &site.journal, "subclouds").await.unwrap(), version);
+        assert_eq!(site.models.roll_back(&site.journal, "subclouds").await.unwrap(), version);
         assert_eq!(site.models.subclouds().all().await.unwrap(), further, "a rollback is not back in time");
     }
-    site.models.rebuild(&state, &site.journal, "nothing").await.unwrap_err();
+    rebuild(site, "nothing").await.unwrap_err();
     site.add(3).await;
     site.project().await;
     assert_eq!(site.models.subclouds().all().await.unwrap().len(), 4);

@@ -49,10 +49,14 @@ impl Site {
         while projector.step().await.unwrap().is_some() {}
     }
 
+    pub fn is_embedded(&self) -> bool {
+        self.url == "embedded:"
+    }
+
     /// A connection of the test's own to the read models.
     pub async fn raw(&self) -> sqlx::AnyConnection {
         let file = format!("sqlite://{}", self.dir.path().join("read-models.db").display());
-        let url = if self.url == "embedded:" { file } else { self.url.clone() };
+        let url = if self.is_embedded() { file } else { self.url.clone() };
         <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap()
     }
 

@@ -1,0 +1,89 @@
+//! The tables of versions: made for a rebuild, and dropped when nobody needs them.
+
+use super::RebuildError;
+use super::claim::{Claim, Phase};
+use crate::checkpoint;
+use crate::failure;
+use crate::projection::Projection;
+use crate::store::{ReadModels, sql};
+
+/// Creates the tables of `version`, without indices: those are made faster once the rows are there. What other rebuilds
+/// have left behind is dropped first.
+pub(super) async fn create(
+    models: &ReadModels,
+    projection: &dyn Projection,
+    version: i64,
+) -> Result<(), RebuildError> {
+    drop_old(models, projection, Some(version)).await?;
+    let mut tx = models.writes.begin().await?;
+    for table in projection.tables() {
+        sqlx::query(sql(table.create(version))).execute(&mut *tx).await?;
+    }
+    checkpoint::register(&mut tx, projection.name(), version, models.journal).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Creates the indices of `version`, each in a transaction of its own.
+pub(super) async fn create_indices(
+    models: &ReadModels,
+    projection: &dyn Projection,
+    version: i64,
+    claim: &mut Claim,
+) -> Result<(), RebuildError> {
+    for table in projection.tables() {
+        for statement in table.create_indices(version) {
+            claim.enter(models, Phase::Indexing).await?;
+            let mut tx = models.writes.begin().await?;
+            if !models.embedded {
+                sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+            }
+            sqlx::query(sql(statement)).execute(&mut *tx).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops every version that is neither read, nor the one before, nor `kept`.
+pub(super) async fn drop_old(
+    models: &ReadModels,
+    projection: &dyn Projection,
+    kept: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    let old: Vec<i64> = sqlx::query_scalar(
+        "select c.version from projection_checkpoint c join read_model m on m.name = c.name
+         where c.name = $1 and c.version <> m.active_version
+            and (m.previous_version is null or c.version <> m.previous_version)",
+    )
+    .bind(projection.name())
+    .fetch_all(&models.writes)
+    .await?;
+    for version in old.into_iter().filter(|version| Some(*version) != kept) {
+        drop_version(models, projection, version).await?;
+    }
+    Ok(())
+}
+
+/// Drops a version, unless it is read.
+pub(super) async fn drop_version(
+    models: &ReadModels,
+    projection: &dyn Projection,
+    version: i64,
+) -> Result<(), sqlx::Error> {
+    let mut tx = models.writes.begin().await?;
+    let active = ReadModels::active_version(&mut tx, projection.name()).await?;
+    if active == version {
+        return Ok(());
+    }
+    for table in projection.tables() {
+        sqlx::query(sql(table.drop(version))).execute(&mut *tx).await?;
+    }
+    sqlx::query("delete from projection_checkpoint where name = $1 and version = $2")
+        .bind(projection.name())
+        .bind(version)
+        .execute(&mut *tx)
+        .await?;
+    failure::clear(&mut tx, projection.name(), version).await?;
+    tx.commit().await
+}
