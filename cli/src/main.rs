@@ -9,7 +9,7 @@ mod telemetry;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bus, doctor, events, history, import as take_over, journal, policy, projections, show};
+use commands::{bus, doctor, events, history, import as take_over, journal, policy, projections, show, vault};
 use dcm_workers::playbook::supervisor::{self, SupervisorArgs};
 
 /// The DC Manager API, event-sourced.
@@ -39,6 +39,9 @@ enum Command {
     /// The bus: whether it says what the journal says, and making it so. Example: `dcm bus verify --last 1000`
     #[command(subcommand)]
     Bus(bus::Command),
+    /// The vault's keys: sealing everything with a new one. Example: `dcm vault reseal --vault-key-file vault.key`
+    #[command(subcommand)]
+    Vault(vault::Command),
     /// Who may do what. Example: `dcm policy check --role reader --project admin`
     #[command(subcommand)]
     Policy(policy::Command),
@@ -109,6 +112,7 @@ async fn run(command: Command) -> Result<ExitCode, commands::Failure> {
         Command::Projections(command) => projections::run(&command).await,
         Command::Journal(command) => journal::run(&command).await,
         Command::Bus(command) => bus::run(&command).await,
+        Command::Vault(command) => vault::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
         Command::Import(command) => take_over::run(&command).await,
         Command::Doctor(flags) => doctor::run(&flags).await,

@@ -194,15 +194,14 @@ impl Process {
     async fn tell(&self, tasks: &mut Running) -> Result<(), Failure> {
         let Stores { journal, vault, models, .. } = self.stores.clone();
         let parts = Parts { readiness: Arc::clone(&self.readiness), journal, vault, models };
-        let sampling = telemetry::sample(parts.clone(), self.metrics.clone(), self.stop.clone());
+        let projects = self.config.has(Role::Projector);
+        let sampling = telemetry::sample(parts.clone(), projects, self.metrics.clone(), self.stop.clone());
         tasks.spawn(async move {
             sampling.await;
             Ok(())
         });
         if let Some(address) = self.config.telemetry.listen.filter(|_| !self.config.has(Role::Api)) {
-            tasks.spawn(
-                telemetry::serve(address, parts, self.metrics.clone(), self.stop.clone()).await?,
-            );
+            tasks.spawn(telemetry::serve(address, parts, self.metrics.clone(), self.stop.clone()).await?);
         }
         Ok(())
     }

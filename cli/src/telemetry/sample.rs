@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_secs(5);
 /// How long a store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Events that a lag is counted to, where they must be counted.
+const MOST_COUNTED: u64 = 100_000;
 
 /// The parts of a process that can be asked whether they are ready.
 #[derive(Clone)]
@@ -46,6 +48,45 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// Tells how far every read model is behind the journal.
+    async fn tell_lags(&self) -> Option<()> {
+        // The read models first: what happens in between counts as lag, never as being ahead.
+        let models = self.models.status().await.ok()?;
+        let head = self.journal.head().await.ok()?;
+        for model in models {
+            let active =
+                model.checkpoints.iter().find(|checkpoint| checkpoint.version == model.active_version);
+            let position = active.map_or(0, |checkpoint| checkpoint.position);
+            let (events, seconds) = if position < head { self.lag(position).await? } else { (0.0, 0.0) };
+            let name = model.name;
+            metrics::gauge!("dcm_projection_lag_events", "read_model" => name.clone()).set(events);
+            metrics::gauge!("dcm_projection_lag_seconds", "read_model" => name.clone()).set(seconds);
+            let stopped = f64::from(u8::from(model.failure.is_some()));
+            metrics::gauge!("dcm_projection_stopped_ratio", "read_model" => name.clone()).set(stopped);
+            let rebuild = model.rebuild.filter(|rebuild| rebuild.phase.is_under_way());
+            let active = f64::from(u8::from(rebuild.is_some()));
+            metrics::gauge!("dcm_projection_rebuild_active_ratio", "read_model" => name.clone()).set(active);
+            let left = rebuild.and_then(|rebuild| Some(rebuild.events_total?.saturating_sub(rebuild.events_done)));
+            #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+            let left = left.unwrap_or(0) as f64;
+            metrics::gauge!("dcm_projection_rebuild_left_events", "read_model" => name).set(left);
+        }
+        Some(())
+    }
+
+    /// How many events stand behind `position`, as far as they are counted, and the age of the first in seconds.
+    async fn lag(&self, position: u64) -> Option<(f64, f64)> {
+        let events = self.journal.count_after(position, MOST_COUNTED).await.ok()?;
+        let first = self.journal.read_all(position, 1).await.ok()?;
+        let since = first.first().map(|event| event.envelope.recorded_at.micros());
+        let age = since.map_or(0, |since| chrono::Utc::now().timestamp_micros().saturating_sub(since).max(0));
+        #[expect(clippy::cast_precision_loss, reason = "lags are far below 2^52, also in microseconds")]
+        let lag = (events as f64, age as f64 / 1e6);
+        Some(lag)
+    }
+}
+
 /// Whether there is an answer. Why there is none is for the log of whoever works with it.
 async fn in_time<T, E>(answer: impl Future<Output = Result<T, E>>) -> Result<(), String> {
     match tokio::time::timeout(PATIENCE, answer).await {
@@ -63,7 +104,8 @@ pub fn begin() {
 }
 
 /// Looks at everything until `stop`, and lets histograms take up what was recorded.
-pub async fn sample(parts: Parts, metrics: PrometheusHandle, stop: CancellationToken) {
+/// How far read models are is told by processes that could be their projector: `projects`.
+pub async fn sample(parts: Parts, projects: bool, metrics: PrometheusHandle, stop: CancellationToken) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
@@ -71,6 +113,10 @@ pub async fn sample(parts: Parts, metrics: PrometheusHandle, stop: CancellationT
         for (part, state) in parts.ask().await {
             let ready = if state.is_ok() { 1.0 } else { 0.0 };
             metrics::gauge!("dcm_part_ready_ratio", "part" => part).set(ready);
+        }
+        if projects {
+            // Without journal or read models nobody knows; their parts say so.
+            let _ = tokio::time::timeout(PATIENCE, parts.tell_lags()).await;
         }
         for (pool, open, idle, most) in parts.models.pools() {
             for (state, connections) in [("used", open.saturating_sub(idle)), ("idle", idle), ("most", most)]
