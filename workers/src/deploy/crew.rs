@@ -1,6 +1,6 @@
 //! The crew of a worker: takes runs, as hinted by the bus and as found in the read model, up to a number at once.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,18 +42,32 @@ pub(crate) struct Shared {
     pub holder: Holder,
     /// Counts the aborts that the bus told of.
     pub aborts: watch::Sender<u64>,
-    /// Runs this worker is at.
-    pub active: Mutex<HashSet<Uuid>>,
+    /// Runs this worker is at, with their subclouds.
+    pub active: Mutex<HashMap<Uuid, Uuid>>,
 }
 
 impl Shared {
     /// Whether this worker is at the run.
     pub(super) fn is_active(&self, run_id: Uuid) -> bool {
-        self.lock_active().contains(&run_id)
+        self.lock_active().contains_key(&run_id)
     }
 
-    /// A set is whole after every panic, so a poisoned lock is as good as any.
-    fn lock_active(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+    /// Notes that this worker is at the run. Not while it is at it already, nor while something is left of another run of
+    /// the same subcloud, which others may have ended while this worker stood still.
+    fn begin(&self, entity: Uuid, run_id: Uuid) -> Option<Taken> {
+        let mut active = self.lock_active();
+        if active.contains_key(&run_id) {
+            return Some(Taken::Yes);
+        }
+        if active.values().any(|busy| *busy == entity) {
+            return Some(Taken::NotNow);
+        }
+        active.insert(run_id, entity);
+        None
+    }
+
+    /// A map is whole after every panic, so a poisoned lock is as good as any.
+    fn lock_active(&self) -> MutexGuard<'_, HashMap<Uuid, Uuid>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -205,8 +219,8 @@ impl Crew {
     /// Begins to work on a run that nobody has claimed.
     async fn take(&self, entity: Uuid, run_id: Uuid, stop: &CancellationToken) -> Taken {
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else { return Taken::Full };
-        if !self.shared.lock_active().insert(run_id) {
-            return Taken::Yes;
+        if let Some(taken) = self.shared.begin(entity, run_id) {
+            return taken;
         }
         let seat = Seat { shared: Arc::clone(&self.shared), run_id, _permit: permit };
         match self.shared.fleet.subcloud(entity).await {
