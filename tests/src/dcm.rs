@@ -368,9 +368,14 @@ impl Dcm {
         self.running.process.end();
     }
 
+    /// SIGTERM: asks it to drain.
+    pub fn drain(&mut self) {
+        self.running.process.signal(Signal::SIGTERM);
+    }
+
     /// SIGTERM, then waits for the end. Panics if it does not drain in time.
     pub async fn terminate(&mut self) -> ExitStatus {
-        self.running.process.signal(Signal::SIGTERM);
+        self.drain();
         let Some(status) = self.running.process.wait(DRAIN).await else {
             panic!("dcm does not end on SIGTERM:\n{}", self.running.report());
         };

@@ -171,6 +171,12 @@ impl Stores {
         }
     }
 
+    /// The same with the journal elsewhere.
+    #[must_use]
+    pub fn with_journal(self, journal: String) -> Self {
+        Self { journal, ..self }
+    }
+
     /// The flags that name them, for `serve`, `doctor` and `config check`.
     pub fn arguments(&self) -> Vec<String> {
         let pairs = [
@@ -234,6 +240,11 @@ impl Deployment {
     /// The process that runs relay, projector, worker and cert-mon.
     pub fn background(&self) -> &Dcm {
         self.background.as_ref().unwrap_or_else(|| &self.apis[0])
+    }
+
+    /// The servers. Panics if it is embedded.
+    pub fn stores(&self) -> &Stores {
+        self.stores.as_ref().expect("an embedded deployment has no servers")
     }
 
     /// NATS. Panics if it is embedded.

@@ -41,12 +41,22 @@ pub struct Answer {
 impl Http {
     /// A client of the server at `base` (`http://127.0.0.1:PORT`, no slash at the end).
     pub fn new(base: impl Into<String>) -> Self {
+        Self::keeping(base, usize::MAX)
+    }
+
+    /// As [`Self::new`], with a connection of its own for every request.
+    pub fn unpooled(base: impl Into<String>) -> Self {
+        Self::keeping(base, 0)
+    }
+
+    fn keeping(base: impl Into<String>, idle: usize) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Somebody else in this process may have installed the same one already.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let client = Client::builder().no_proxy().timeout(DEADLINE).build().expect("build an HTTP client");
+        let client = Client::builder().no_proxy().timeout(DEADLINE).pool_max_idle_per_host(idle).build();
+        let client = client.expect("build an HTTP client");
         Self { client, base: base.into() }
     }
 

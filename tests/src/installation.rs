@@ -37,12 +37,18 @@ impl Split {
         Self { dir: WorkDir::new("split"), stores: Stores::on(postgres).await }
     }
 
+    /// The same with the journal elsewhere.
+    #[must_use]
+    pub fn with_journal(self, journal: String) -> Self {
+        Self { stores: self.stores.with_journal(journal), ..self }
+    }
+
     /// Directory that holds the files of every process.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// `postgres://…` of the journal.
+    /// URL of the journal.
     pub fn journal(&self) -> String {
         self.given("--journal")
     }

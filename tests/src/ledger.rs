@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use dcm_domain::aggregate::Aggregate;
 use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_journal::conformance::events::read_everything;
+use dcm_journal::store::Journal;
 use dcm_projections::ReadModels;
 use dcm_schemas::{Envelope, JournalId, registry};
 use sqlx::{AnyConnection, Connection};
@@ -76,6 +78,33 @@ impl Ledger {
         Self { journal: JournalId(journal.parse().expect("a uuid")), events }
     }
 
+    /// Everything that an adapter of any store reads.
+    pub async fn of(journal: &dyn Journal) -> Self {
+        let all = read_everything(journal).await.expect("read the journal");
+        let signed = |number: u64| i64::try_from(number).expect("an order or a revision");
+        let events = all.into_iter().map(|event| Stored {
+            order: signed(event.position.order),
+            stream: event.envelope.stream.to_string(),
+            revision: signed(event.envelope.revision),
+            id: event.envelope.id.to_string(),
+            hash: event.envelope.hash,
+            body: event.body,
+        });
+        Self { journal: journal.id(), events: events.collect() }
+    }
+
+    /// The event of that order.
+    pub fn at(&self, order: u64) -> Option<&Stored> {
+        let place =
+            self.events.binary_search_by_key(&i64::try_from(order).ok()?, |stored| stored.order).ok()?;
+        self.events.get(place)
+    }
+
+    /// Order of the last event; 0 without any.
+    pub fn head(&self) -> u64 {
+        self.events.last().map_or(0, |stored| u64::try_from(stored.order).expect("an order"))
+    }
+
     /// Every event, read.
     pub fn envelopes(&self) -> Vec<Envelope> {
         let read = |stored: &Stored| {
@@ -115,7 +144,8 @@ impl Ledger {
     /// Every subcloud folded from its events, deleted ones too.
     pub fn fold(&self) -> BTreeMap<Uuid, Folded> {
         let mut folded: BTreeMap<Uuid, Folded> = BTreeMap::new();
-        for (order, envelope) in (1..).zip(self.envelopes()) {
+        for (stored, envelope) in self.events.iter().zip(self.envelopes()) {
+            let order = u64::try_from(stored.order).expect("an order");
             let Some(uuid) = envelope.stream.uuid().filter(|_| envelope.stream.kind() == Subcloud::KIND)
             else {
                 continue;
@@ -131,8 +161,8 @@ impl Ledger {
 
     /// Compares every row of the read model with the fold of the journal; the read model must have caught up.
     pub async fn compare_rows(&self, models: &Arc<ReadModels>) {
-        let head = u64::try_from(self.events.len()).expect("fewer events than that");
-        assert_eq!(models.subclouds().position().await.expect("a position").0, head, "checkpoint and head");
+        let position = models.subclouds().position().await.expect("a position").0;
+        assert_eq!(position, self.head(), "checkpoint and head");
         let folded = self.fold();
         for (uuid, folded) in &folded {
             let row = models.subclouds().by_uuid(*uuid).await.expect("read a row");

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dcm_schemas::Position;
+use dcm_schemas::{Envelope, Position};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -227,8 +227,9 @@ impl Account {
             assert_eq!(commands.get(yes.request_id.as_str()), Some(&1), "commands of {yes:?}");
             assert_eq!(written.get(yes.description.as_str()), Some(&1), "events of {yes:?}");
             assert_eq!(yes.position.journal, ledger.journal);
-            let at = usize::try_from(yes.position.order).unwrap() - 1;
-            assert_eq!(envelopes[at].request_id.as_deref(), Some(yes.request_id.as_str()), "{yes:?}");
+            let at = ledger.at(yes.position.order).unwrap_or_else(|| panic!("{yes:?} is not there"));
+            let envelope: Envelope = serde_json::from_str(&at.body).unwrap();
+            assert_eq!(envelope.request_id.as_deref(), Some(yes.request_id.as_str()), "{yes:?}");
         }
         for request in &self.refused {
             assert_eq!(commands.get(request.as_str()), None, "{request} was refused");

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use dcm_tests::{Dcm, Deployment, Form, Http, Way, both_ways, entry, eventually, list_of, show};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 both_ways!(killed_and_started_again);
 
@@ -99,4 +101,45 @@ async fn a_drained_process_has_answered_what_it_took() {
     })
     .await;
     assert!(again.terminate().await.success());
+}
+
+#[tokio::test]
+async fn a_draining_process_says_so_and_answers_on() {
+    let mut dcm = Dcm::serve().flag("--demo", "1").flag("--set", "http.drain_secs=600").start().await;
+    let (http, fresh) = (dcm.http(), Http::unpooled(dcm.url()));
+    let before = http.get("/v1.0/subclouds/subcloud1").send().await.expect(200);
+    assert_eq!(before.header("connection"), None);
+    dcm.drain();
+    eventually("it says that it drains", SOON, async || {
+        let answer = fresh.get("/readyz").send().await;
+        let said = answer.json()["parts"]["api"].clone();
+        if answer.status == 503 && said == "draining" { Ok(()) } else { Err(answer.body) }
+    })
+    .await;
+    // On the connection that was kept, which ends with it, and on a new one.
+    for http in [&http, &fresh] {
+        let form = Form::new().field("location", "here");
+        let answer = http.patch_form("/v1.0/subclouds/subcloud1", &form).await.expect(200);
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    assert_eq!(dcm.exited(), None);
+    // Being asked again cuts it short.
+    assert!(dcm.terminate().await.success());
+}
+
+#[tokio::test]
+async fn an_event_stream_is_brought_to_its_end() {
+    let mut dcm = Dcm::serve().flag("--demo", "1").start().await;
+    let address = dcm.url().trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET /v1.0/events HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        read.push(stream.read_u8().await.unwrap());
+    }
+    assert!(read.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&read));
+    assert!(dcm.terminate().await.success());
+    stream.read_to_end(&mut read).await.unwrap();
+    assert!(read.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&read));
 }
