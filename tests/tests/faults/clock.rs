@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use crate::deployments::{deployments, password};
 use crate::scene::{
-    FLEET, Part, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fill, fleet, none_has_ended,
-    proofs, settings, the_bus_holds_the_journal,
+    FLEET, Part, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fill, fleet,
+    none_has_ended, proofs, settings, the_bus_holds_the_journal,
 };
 use crate::{ALONE, seed};
 
@@ -55,7 +55,8 @@ impl Clock {
 /// The library that stands between a process and its clock (Debian's `libfaketime`).
 fn library() -> PathBuf {
     let places = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
-    let found = places.map(|place| place.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file());
+    let found =
+        places.map(|place| place.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file());
     found.expect("no libfaketime below /usr/lib: run `tests/run --install`")
 }
 

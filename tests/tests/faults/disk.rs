@@ -29,7 +29,8 @@ impl SmallDisk {
     fn new(mebibytes: u32) -> Self {
         let disk = Self { dir: WorkDir::new("disk") };
         let size = format!("size={mebibytes}m,mode=0755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(disk.path()).status();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(disk.path()).status();
         assert!(mounted.unwrap().success(), "a full disk is tried on a small one, which only root can mount");
         disk
     }

@@ -12,12 +12,10 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::deployments::{
-    deployments, no_password, nothing_outlived, nothing_outlives_its_worker, password,
-};
+use crate::deployments::{deployments, no_password, nothing_outlived, nothing_outlives_its_worker, password};
 use crate::scene::{
-    FLEET, Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet, none_has_ended,
-    parts, proofs, reaches_the_bus, settings, the_bus_holds_the_journal,
+    FLEET, Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet,
+    none_has_ended, parts, proofs, reaches_the_bus, settings, the_bus_holds_the_journal,
 };
 use crate::subscriber::Subscriber;
 use crate::{ALONE, kills, seed};

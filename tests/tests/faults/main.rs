@@ -14,8 +14,8 @@ mod disk;
 mod kills;
 mod runs;
 mod scene;
-mod storm;
 mod stores;
+mod storm;
 mod subscriber;
 
 use rand::Rng;

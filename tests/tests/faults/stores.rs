@@ -4,7 +4,8 @@ use dcm_tests::load::{Addresses, Load};
 use dcm_tests::{Postgres, Split, eventually};
 
 use crate::scene::{
-    FLEET, TAKE_OVER, acknowledges_more, comes_to_rest, fleet, none_has_ended, parts, the_bus_holds_the_journal,
+    FLEET, TAKE_OVER, acknowledges_more, comes_to_rest, fleet, none_has_ended, parts,
+    the_bus_holds_the_journal,
 };
 use crate::{ALONE, seed};
 

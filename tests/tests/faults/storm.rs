@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::deployments::{deployments, nothing_outlived, nothing_outlives_its_worker, password};
 use crate::scene::{
-    Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet_of, none_has_ended,
-    parts_for, proofs, the_bus_holds_the_journal,
+    Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet_of,
+    none_has_ended, parts_for, proofs, the_bus_holds_the_journal,
 };
 use crate::{ALONE, commands, seed};
 
@@ -197,7 +197,8 @@ async fn a_storm_of_every_fault_loses_nothing_that_was_acknowledged() {
             Blow::Pause(part) => {
                 println!("  {} stands still", PROCESSES[part].0);
                 storm.parts[part].dcm.pause();
-                let other = if storm.random.random_bool(0.5) { Blow::BusCrashes } else { Blow::HintsComeAgain };
+                let other =
+                    if storm.random.random_bool(0.5) { Blow::BusCrashes } else { Blow::HintsComeAgain };
                 storm.strike(other).await;
                 a_while(&mut storm.random, 8_000).await;
                 storm.parts[part].dcm.resume();

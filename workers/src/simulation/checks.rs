@@ -32,6 +32,7 @@ pub fn at_append(truth: &mut Truth, node: &Node, envelope: &Envelope) {
     if declared.contains(&envelope.command_id)
         && !truth.set_back
         && let Some(holder) = held
+        && claimed_by(truth, run_id) == Some(holder.id())
         && truth.living.get(&holder.pid) == Some(&true)
     {
         truth.is_wrong(format!("{now}: {} ended a run whose owner lives and holds it", node.name));
@@ -89,6 +90,14 @@ pub fn at_commit(truth: &mut Truth, rows: &Rows) {
     if rows.position < truth.rows.position {
         truth.is_wrong(format!("the checkpoint went back from {}", truth.rows.position));
     }
+}
+
+/// The worker that a run belongs to; whoever holds its lease may only be about to find that out.
+fn claimed_by(truth: &Truth, run_id: Uuid) -> Option<String> {
+    let claim =
+        |envelope: &&Envelope| envelope.r#type == "DeployRunClaimed" && run_of(envelope) == Some(run_id);
+    let claimed = truth.events.iter().map(|event| &event.envelope).find(claim)?;
+    claimed.data.get("worker")?.as_str().map(str::to_owned)
 }
 
 fn run_of(envelope: &Envelope) -> Option<Uuid> {
