@@ -11,7 +11,7 @@ use dcm_api::platform::{ConfiguredPlatform, LocalSystem};
 use dcm_api::transport::TransportSettings;
 use dcm_domain::value::Subnet;
 use dcm_journal::lease::Holder;
-use dcm_projections::Projector;
+use dcm_projections::{Projector, RebuildOptions};
 use dcm_workers::housekeeping::Housekeeping;
 use dcm_workers::peering::{self, PeeringKeeper};
 use dcm_workers::recovery::Recovery;
@@ -109,7 +109,11 @@ pub async fn projector(process: Process) -> Result<(), Failure> {
             watched(&readiness, "projector", projector.run(&held, |_| ()), &held).await;
         }
     });
-    tokio::join!(ringing, working).1
+    let Stores { models, journal, .. } = &process.stores;
+    let events_per_second = process.config.projections.rebuild_events_per_second;
+    let options = RebuildOptions { events_per_second, ..RebuildOptions::default() };
+    let renewing = models.renew(journal, options, &process.stop);
+    tokio::join!(ringing, working, renewing).1
 }
 
 /// Copies committed events to the bus, while this process holds the relay's lease; and keeps what nobody could handle.
@@ -126,7 +130,10 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
         true => relay::StartAt::Head(head),
         false => relay::StartAt::Origin,
     };
-    let standby = || process.readiness.stand_by("relay");
+    let standby = || {
+        process.readiness.stand_by("relay");
+        relay::forget_lag();
+    };
     let working = only_one(&process, "relay", standby, |_, held| {
         let stores = process.stores.clone();
         let readiness = Arc::clone(&process.readiness);
@@ -283,6 +290,7 @@ pub async fn cert_mon(process: Process, demo: Option<Demo>) -> Result<(), Failur
     };
     let worker = certmon::worker::CertMon::new(certmon::worker::Context {
         fleet: Arc::clone(&process.stores.fleet),
+        journal: Arc::clone(&process.stores.journal),
         models: Arc::clone(&process.stores.models),
         bus: Arc::clone(&process.stores.bus),
         settings: schedule,

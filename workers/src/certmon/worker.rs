@@ -13,6 +13,7 @@ use dcm_domain::value::{Actor, Availability, Endpoint, Region, SyncStatus};
 use dcm_journal::bus::{Bus, Stream, consume_forever};
 use dcm_journal::fleet::{Fleet, FleetError, Reference};
 use dcm_journal::repository::{Meta, Unavailable};
+use dcm_journal::store::Journal;
 use dcm_projections::{ReadModels, SubcloudRow};
 use futures::StreamExt;
 use tokio::time::MissedTickBehavior;
@@ -32,6 +33,8 @@ use crate::outage::Outage;
 pub struct Context {
     /// Where subclouds are read, one at a time and fresh, and results are reported.
     pub fleet: Arc<Fleet>,
+    /// How far the read models have to be before they say what a start audits.
+    pub journal: Arc<dyn Journal>,
     /// Which regions there are.
     pub models: Arc<ReadModels>,
     /// Where events are heard.
@@ -93,6 +96,8 @@ struct Auditor<'a> {
     stop: &'a CancellationToken,
     journal: Outage,
     models: Outage,
+    /// Where the journal ended at the start, once it has said so.
+    head: Option<u64>,
     /// Whether what a start audits is queued.
     started: bool,
     next_round: Instant,
@@ -116,6 +121,7 @@ impl<'a> Auditor<'a> {
             stop,
             journal: Outage::of("journal"),
             models: Outage::of("read models"),
+            head: None,
             started: false,
             next_round: Instant::now() + context.settings.audit_every(),
         }
@@ -150,7 +156,7 @@ impl<'a> Auditor<'a> {
     async fn enqueue_by_the_clock(&mut self) {
         let now = Instant::now();
         let round = now >= self.next_round;
-        if self.started && !round {
+        if !round && (self.started || !self.models_show_the_start().await) {
             return;
         }
         let rows = match self.context.models.subclouds().all().await {
@@ -167,6 +173,27 @@ impl<'a> Auditor<'a> {
         if round {
             queue.enqueue_round(rows.iter().map(region), now);
             self.next_round = now + self.context.settings.audit_every();
+        }
+    }
+
+    /// Whether the read models show what there was at the start: while they are behind they hide regions.
+    async fn models_show_the_start(&mut self) -> bool {
+        let head = match self.head {
+            Some(head) => head,
+            None => match self.context.journal.head().await {
+                Ok(head) => *self.head.insert(head),
+                Err(error) => {
+                    self.journal.begin(&error);
+                    return false;
+                }
+            },
+        };
+        match self.context.models.subclouds().position().await {
+            Ok((position, _)) => position >= head,
+            Err(error) => {
+                self.models.begin(&error);
+                false
+            }
         }
     }
 

@@ -98,6 +98,7 @@ async fn settings_without_a_meaning_are_refused() {
     let site = Site::with(1).await;
     let context = Context {
         fleet: site.fleet.clone(),
+        journal: site.journal.clone(),
         models: site.models.clone(),
         bus: std::sync::Arc::new(dcm_journal::bus::LocalBus::default()),
         settings: Settings { poll_interval: 0, ..Settings::default() },

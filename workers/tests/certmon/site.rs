@@ -152,6 +152,7 @@ impl Site {
     pub fn watch_at(&self, settings: Settings, template: &str) {
         let context = Context {
             fleet: Arc::clone(&self.fleet),
+            journal: Arc::clone(&self.journal),
             models: Arc::clone(&self.models),
             bus: Arc::clone(&self.bus),
             settings,
