@@ -8,6 +8,7 @@
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::registry::{LookupSpan, Registry};
 
 /// Target of every span that is exported.
 pub const TARGET: &str = "dcm::trace";
@@ -22,6 +23,16 @@ pub fn traceparent(span: &Span) -> Option<String> {
 /// The trace that `span` belongs to, 32 digits; `None` if it goes nowhere.
 pub fn trace_id(span: &Span) -> Option<String> {
     context(span).map(|context| context.trace_id().to_string())
+}
+
+/// The exported span around whatever is done now, to be the parent of another: spans of the log stand in between.
+pub fn around() -> Option<tracing::Id> {
+    let found = Span::current().with_subscriber(|(id, dispatch)| {
+        let spans = dispatch.downcast_ref::<Registry>()?;
+        let around = spans.span(id)?.scope().find(|span| span.metadata().target() == TARGET)?;
+        Some(around.id())
+    });
+    found.flatten()
 }
 
 /// Makes `span`, which nobody has entered yet, part of the trace that `traceparent` names.
@@ -42,6 +53,13 @@ pub fn link(span: &Span, traceparent: &str) {
     }
     if let Some(remote) = parse(traceparent) {
         span.add_link(remote);
+    }
+}
+
+/// Names `span` anew, for what is only known when it has begun.
+pub fn rename(span: &Span, name: String) {
+    if !span.is_disabled() {
+        span.context().span().update_name(name);
     }
 }
 

@@ -37,7 +37,8 @@ pub async fn run<W, F>(
             Ok(Some(lease)) => {
                 if !std::mem::replace(&mut ours, true) {
                     tracing::info!(lease = name, epoch = lease.epoch, "acquired");
-                    metrics::counter!("dcm_lease_acquisitions_total", "lease" => lease.name.clone()).increment(1);
+                    metrics::counter!("dcm_lease_acquisitions_total", "lease" => lease.name.clone())
+                        .increment(1);
                 }
                 holds(name, true);
                 hold(leases, &lease, asked_at, stop, &mut work).await;

@@ -134,6 +134,24 @@ pub const METRICS: &[Metric] = &[
         &["read_model"],
         "Age of the oldest event that a read model does not show yet; 0 without one.",
     ),
+    gauge(
+        "dcm_projection_stopped_ratio",
+        Unit::Count,
+        &["read_model"],
+        "1 while a read model has stopped in front of an event that it cannot take, else 0.",
+    ),
+    gauge(
+        "dcm_projection_rebuild_active_ratio",
+        Unit::Count,
+        &["read_model"],
+        "1 while a read model is being rebuilt, in whatever process, else 0.",
+    ),
+    gauge(
+        "dcm_projection_rebuild_left_events",
+        Unit::Count,
+        &["read_model"],
+        "Events that the rebuild of a read model has still to fold; 0 without one.",
+    ),
     counter(
         "dcm_projection_failures_total",
         &["read_model"],

@@ -45,13 +45,19 @@ pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, 
     let begun = Instant::now();
     let id = RequestId::generate();
     let parent = Traceparent::from_headers(request.headers());
-    let traced = traced(request.method(), &id, parent.as_ref());
+    // Open routes are found before this layer, all others behind it.
+    let open = request.extensions().get::<MatchedPath>().cloned();
+    let traced = match &open {
+        // Probes come all the time, and nobody follows them.
+        Some(_) => Span::none(),
+        None => traced(request.method(), &id, parent.as_ref()),
+    };
     let logged = logged(&request, &id, parent.as_ref(), &traced);
     let method = request.method().clone();
     let route = Route::default();
-    // Open routes are found before this layer, all others behind it.
-    if let Some(found) = request.extensions().get::<MatchedPath>() {
-        let _ = route.0.set(found.clone());
+    let probe = open.is_some();
+    if let Some(open) = open {
+        let _ = route.0.set(open);
     }
     let extensions = request.extensions_mut();
     if let Some(parent) = parent {
@@ -67,8 +73,9 @@ pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, 
     let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
     figures.count(&method, route.template(), status, seconds);
     conclude(&traced, &method, route.template(), status);
-    logged.in_scope(|| {
-        tracing::info!(status = status.as_u16(), ms = shown_ms(seconds), "answered");
+    logged.in_scope(|| match probe {
+        true => tracing::debug!(status = status.as_u16(), ms = shown_ms(seconds), "answered"),
+        false => tracing::info!(status = status.as_u16(), ms = shown_ms(seconds), "answered"),
     });
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -82,10 +89,9 @@ fn traced(method: &Method, id: &RequestId, parent: Option<&Traceparent>) -> Span
         target: trace::TARGET,
         parent: None,
         "request",
-        otel.name = field::Empty,
         otel.kind = "server",
         otel.status_code = field::Empty,
-        http.request.method = %method,
+        http.request.method = known(method).1,
         http.route = field::Empty,
         http.response.status_code = field::Empty,
         dcm.request_id = id.as_str(),
@@ -116,7 +122,7 @@ fn conclude(traced: &Span, method: &Method, route: &str, status: StatusCode) {
     if traced.is_disabled() {
         return;
     }
-    traced.record("otel.name", field::display(format_args!("{method} {route}")));
+    trace::rename(traced, format!("{} {route}", known(method).1));
     traced.record("http.route", route);
     traced.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
@@ -172,12 +178,17 @@ struct OfMethod {
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "other"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// Place and name of a method among [`METHODS`].
+fn known(method: &Method) -> (usize, &'static str) {
+    let known = METHODS.iter().enumerate().find(|(_, known)| **known == method.as_str());
+    known.map_or((METHODS.len() - 1, "other"), |(place, known)| (place, known))
+}
+
 impl Figures {
     fn count(&self, method: &Method, route: &str, status: StatusCode, seconds: f64) {
-        let known = METHODS.iter().position(|known| *known == method.as_str());
-        let place = known.unwrap_or(METHODS.len() - 1);
+        let (place, method) = known(method);
         let of_route = self.of_route(route);
-        let (Some(slot), Some(method)) = (of_route.0.get(place), METHODS.get(place)) else { return };
+        let Some(slot) = of_route.0.get(place) else { return };
         let figures = slot.get_or_init(|| OfMethod::new(method, route));
         figures.seconds.record(seconds);
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);

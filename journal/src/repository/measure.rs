@@ -23,6 +23,7 @@ impl Measured {
     pub(super) fn begin<A: Aggregate, C: Command<A>>() -> Self {
         let span = tracing::info_span!(
             target: trace::TARGET,
+            parent: trace::around(),
             "command",
             otel.name = C::NAME,
             dcm.aggregate = A::KIND,

@@ -25,6 +25,7 @@ impl Figures {
         let kind = RunKind::Deploy.as_str();
         let span = tracing::info_span!(
             target: trace::TARGET,
+            parent: trace::around(),
             "run",
             otel.name = format_args!("{kind} run"),
             dcm.run_id = %run_id,

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use dcm_journal::bus::{BatchError, Message, Published, REPLAYED_HEADER, Stream};
-use dcm_schemas::hint::{self, Family, Hint};
 use dcm_journal::trace;
+use dcm_schemas::hint::{self, Family, Hint};
 use dcm_schemas::{Position, Recorded, cloudevents, subjects};
 use tracing::{Instrument, Span};
 

@@ -26,6 +26,11 @@ pub(super) fn none() {
     tell(0, None);
 }
 
+/// Takes back what this process said about the lag: another relays now, and tells.
+pub fn forget_lag() {
+    none();
+}
+
 fn tell(events: u64, since: Option<Timestamp>) {
     let now = Timestamp::from(chrono::Utc::now());
     let age = since.map_or(0, |since| now.micros().saturating_sub(since.micros()).max(0));

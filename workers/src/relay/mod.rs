@@ -37,6 +37,7 @@ use error::Trouble;
 use health::Reporter;
 pub use health::{RelayHealth, RelayState};
 use keys::Keys;
+pub use lag::forget_lag;
 pub(crate) use oversize::fitted;
 use place::{Place, Reached};
 pub use place::{REFILLED_TO_HEADER, StartAt};
@@ -173,5 +174,4 @@ impl Relay {
         }
         Ok(more)
     }
-
 }
