@@ -6,6 +6,7 @@ use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::projection::Projection;
 use crate::store::sql;
 
 /// The tables that say what is read and how far it is.
@@ -24,6 +25,13 @@ pub(crate) const TABLES: &[&str] = &[
         event_time bigint,
         primary key (name, version)
     )",
+    // A version without a row here was made by the first generation.
+    "create table if not exists projection_generation (
+        name text not null,
+        version bigint not null,
+        generation bigint not null,
+        primary key (name, version)
+    )",
     crate::failure::TABLE,
     crate::rebuild::TABLE,
 ];
@@ -39,30 +47,56 @@ pub struct Checkpoint {
     pub event_time: Option<Timestamp>,
 }
 
-/// Makes a version known, at the start of the journal, unless it is.
+/// Makes a version of `projection` known, at the start of the journal, unless it is.
 pub(crate) async fn register(
     connection: &mut AnyConnection,
-    name: &str,
+    projection: &dyn Projection,
     version: i64,
     journal: JournalId,
 ) -> Result<(), sqlx::Error> {
+    let name = projection.name();
     sqlx::query(
         "insert into read_model (name, active_version, previous_version) values ($1, $2, null)
          on conflict (name) do nothing",
     )
-    .bind(name.to_owned())
+    .bind(name)
     .bind(version)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "insert into projection_generation (name, version, generation) values ($1, $2, $3)
+         on conflict (name, version) do nothing",
+    )
+    .bind(name)
+    .bind(version)
+    .bind(projection.generation())
     .execute(&mut *connection)
     .await?;
     sqlx::query(
         "insert into projection_checkpoint (name, version, journal, position, epoch, event_time)
          values ($1, $2, $3, 0, 0, null) on conflict (name, version) do nothing",
     )
-    .bind(name.to_owned())
+    .bind(name)
     .bind(version)
     .bind(journal.to_string())
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Forgets a version whose tables are gone.
+pub(crate) async fn forget(
+    connection: &mut AnyConnection,
+    name: &'static str,
+    version: i64,
+) -> Result<(), sqlx::Error> {
+    for table in ["projection_checkpoint", "projection_generation", "projection_failure"] {
+        sqlx::query(sql(format!("delete from {table} where name = $1 and version = $2")))
+            .bind(name)
+            .bind(version)
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 

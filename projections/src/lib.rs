@@ -43,7 +43,7 @@ pub use peer_groups::{PeerGroupRow, PeerGroups};
 pub use progress::Progress;
 pub use projection::{ProjectError, Projection, Source};
 pub use projector::Projector;
-pub use rebuild::{Phase, Rebuild, RebuildError, RebuildOptions, RebuildStatus, Rebuilt};
+pub use rebuild::{Outdated, Phase, Rebuild, RebuildError, RebuildOptions, RebuildStatus, Rebuilt};
 pub use store::{OpenError, ReadModelStatus, ReadModels};
 pub use strategy::{StepRow, Strategies, StrategyRow};
 pub use subclouds::{BackupRunRow, Changes, RunRow, StateCount, SubcloudRow, Subclouds};

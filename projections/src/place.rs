@@ -12,6 +12,8 @@ pub(crate) struct Place {
     /// The journal that its position is of.
     pub journal: String,
     pub position: u64,
+    /// Generation of the projection that made the version.
+    pub generation: i64,
     /// Whether it has stopped in front of an event, and no batch was applied since.
     pub has_failed: bool,
 }
@@ -27,10 +29,11 @@ impl ReadModels {
     /// Where every active read model is that this program fills.
     pub(crate) async fn places(&self) -> Result<Vec<Place>, sqlx::Error> {
         let rows = sqlx::query(
-            "select c.name, c.version, c.journal, c.position, f.position
+            "select c.name, c.version, c.journal, c.position, f.position, g.generation
              from read_model m
              join projection_checkpoint c on c.name = m.name and c.version = m.active_version
-             left join projection_failure f on f.name = c.name and f.version = c.version",
+             left join projection_failure f on f.name = c.name and f.version = c.version
+             left join projection_generation g on g.name = c.name and g.version = c.version",
         )
         .fetch_all(&self.writes)
         .await?;
@@ -44,6 +47,7 @@ impl ReadModels {
                 journal: row.try_get(2)?,
                 position: u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
                 has_failed: row.try_get::<Option<i64>, _>(4)?.is_some(),
+                generation: row.try_get::<Option<i64>, _>(5)?.unwrap_or(1),
             });
         }
         Ok(places)

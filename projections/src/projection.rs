@@ -21,6 +21,12 @@ pub trait Projection: Send + Sync {
         1
     }
 
+    /// Whether tables of `generation` can be read and folded into by this program: if so, they serve until new ones are
+    /// filled; else their read model is away that long.
+    fn knows(&self, generation: i64) -> bool {
+        generation == self.generation()
+    }
+
     /// Its tables.
     fn tables(&self) -> Vec<Table>;
 

@@ -266,7 +266,7 @@ impl ReadModels {
                     sqlx::query(sql(statement)).execute(&mut *tx).await?;
                 }
             }
-            checkpoint::register(&mut tx, projection.name(), 1, self.journal).await?;
+            checkpoint::register(&mut tx, *projection, 1, self.journal).await?;
         }
         tx.commit().await
     }

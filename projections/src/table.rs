@@ -39,6 +39,11 @@ impl Table {
         self.key
     }
 
+    /// The names of its columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.split(',').filter_map(|column| column.split_whitespace().next())
+    }
+
     /// Its name in `version`.
     pub fn named(&self, version: i64) -> String {
         format!("{}_v{version}", self.name)

@@ -217,7 +217,7 @@ impl ReadModels {
             streams: check.streams.map(|streams| streams.len()),
             rows: comparison.rows,
             differing: comparison.count(),
-            differences: comparison.differences().cloned().collect(),
+            differences: comparison.differences().to_vec(),
             not_compared: check.failed,
         })
     }

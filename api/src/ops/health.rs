@@ -102,6 +102,10 @@ async fn vault(app: &App) -> Result<(), String> {
 async fn projections(app: &App) -> Result<Vec<Lag>, String> {
     let health = tokio::time::timeout(PATIENCE, app.models().health()).await;
     told("read models", health.map_err(|_| no_answer())?)?;
+    let outdated = tokio::time::timeout(PATIENCE, app.models().outdated()).await.map_err(|_| no_answer())?;
+    if let Some(one) = outdated.unwrap_or_default().iter().find(|one| !one.serves) {
+        return Err(format!("{} is of an older program, and is being filled anew", one.name));
+    }
     // Without the journal there is nothing to compare with; its own part says so.
     let lags = tokio::time::timeout(PATIENCE, lags(app)).await;
     Ok(lags.ok().and_then(Result::ok).unwrap_or_default())

@@ -16,6 +16,8 @@ use crate::projection::{ProjectError, Source};
 
 /// Events of one transaction: many, for a row that several of them touch is written once.
 const BATCH: usize = 5000;
+/// The same where there is one writer, for which live work waits meanwhile.
+const EMBEDDED_BATCH: usize = 1000;
 /// Epoch of a version that is not read: no projector may move it, and who was about to is fenced off.
 pub(super) const NOT_READ: i64 = i64::MAX;
 
@@ -45,12 +47,13 @@ impl Rebuild {
     fn read_ahead(&self, mut position: u64, until: u64) -> mpsc::Receiver<Result<Vec<Event>, ReadError>> {
         let (sender, receiver) = mpsc::channel(1);
         let journal = Arc::clone(&self.journal);
+        let most = if self.models.embedded { EMBEDDED_BATCH } else { BATCH };
         let is_of_subclouds = self.projection.source() == Source::Each(Subcloud::KIND);
         tokio::spawn(async move {
             while position < until {
                 let read = tokio::select! {
                     () = sender.closed() => return,
-                    read = journal.read_all(position, BATCH) => read.map(batch::events),
+                    read = journal.read_all(position, most) => read.map(batch::events),
                 };
                 let batch = read.map(|mut events| {
                     events.retain(|event| event.order() <= until);

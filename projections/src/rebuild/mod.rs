@@ -7,6 +7,7 @@
 mod claim;
 mod fill;
 mod pace;
+mod renew;
 mod tables;
 mod take_over;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use dcm_journal::store::Journal;
 use tokio_util::sync::CancellationToken;
 
-use crate::compare::{Comparison, Connections, Difference, Sides, Walk};
+use crate::compare::{self, Comparison, Connections, Difference, Sides, WalkInside};
 use crate::projection::{ProjectError, Projection};
 use crate::store::ReadModels;
 use claim::{Claim, Ending};
@@ -23,6 +24,7 @@ use take_over::Live;
 
 pub use claim::{Phase, RebuildStatus};
 pub(crate) use claim::{TABLE, status};
+pub use renew::Outdated;
 
 /// How a rebuild is carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -270,17 +272,17 @@ impl Rebuild {
     /// when it is held still.
     async fn compare(&mut self, live: &Live, cancel: &CancellationToken) -> Result<Comparison, RebuildError> {
         self.claim.enter(&self.models, Phase::Comparing).await?;
-        let (mut old, mut new) = (self.models.reads.acquire().await?, self.models.reads.acquire().await?);
-        let mut sides = Sides {
-            connections: Connections::Two(&mut new, &mut old),
-            looked_at: self.version,
-            right: live.version,
-        };
-        let mut walk = Walk::new(self.projection);
-        while walk.step(&mut sides).await? {
+        let mut connection = self.models.reads.acquire().await?;
+        let mut walk = WalkInside::new(self.projection);
+        while walk.step(&mut connection, self.version, live.version).await? {
             self.claim.still(&self.models, cancel).await?;
         }
-        Ok(walk.end())
+        let found = walk.end();
+        // Most of them are what happened meanwhile: they are folded, so that little is left for the moment of stillness.
+        self.fill(self.live().await?.position, cancel).await?;
+        let connections = Connections::One(&mut connection);
+        let mut sides = Sides { connections, looked_at: self.version, right: live.version };
+        Ok(compare::again(self.projection, &mut sides, &found).await?)
     }
 
     /// Notes how it ended; if that cannot be noted, the claim runs out.
@@ -300,5 +302,5 @@ const KEPT: usize = 20;
 
 /// The first of `found`, to be shown later.
 fn kept(found: &Comparison) -> Vec<Difference> {
-    found.differences().take(KEPT).cloned().collect()
+    found.differences().iter().take(KEPT).cloned().collect()
 }

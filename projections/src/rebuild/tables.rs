@@ -3,7 +3,6 @@
 use super::RebuildError;
 use super::claim::{Claim, Phase};
 use crate::checkpoint;
-use crate::failure;
 use crate::projection::Projection;
 use crate::store::{ReadModels, sql};
 
@@ -19,7 +18,7 @@ pub(super) async fn create(
     for table in projection.tables() {
         sqlx::query(sql(table.create(version))).execute(&mut *tx).await?;
     }
-    checkpoint::register(&mut tx, projection.name(), version, models.journal).await?;
+    checkpoint::register(&mut tx, projection, version, models.journal).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -79,11 +78,6 @@ pub(super) async fn drop_version(
     for table in projection.tables() {
         sqlx::query(sql(table.drop(version))).execute(&mut *tx).await?;
     }
-    sqlx::query("delete from projection_checkpoint where name = $1 and version = $2")
-        .bind(projection.name())
-        .bind(version)
-        .execute(&mut *tx)
-        .await?;
-    failure::clear(&mut tx, projection.name(), version).await?;
+    checkpoint::forget(&mut tx, projection.name(), version).await?;
     tx.commit().await
 }

@@ -19,9 +19,12 @@ const LAST_EVENTS: usize = 2000;
 pub(super) struct Live {
     pub version: i64,
     pub position: u64,
-    /// It is of this journal: what it shows can be compared, and must not be gone back behind.
+    /// It is of this journal: nobody may be taken back behind what it shows.
+    pub is_ours: bool,
+    /// It was made by the same generation too: its rows can be compared.
     pub can_be_compared: bool,
-    /// It goes on; otherwise it has stopped in front of an event, which the new version may be able to take.
+    /// It goes on; otherwise it has stopped in front of an event, which the new version may be able to take,
+    /// or only another program can go on with it.
     pub goes_on: bool,
 }
 
@@ -41,12 +44,14 @@ impl Rebuild {
         let place = places.iter().find(|place| place.projection.name() == self.projection.name());
         let place = place.ok_or(ProjectError::Fenced)?;
         let head = self.journal.head().await.map_err(ProjectError::from)?;
+        // One that belongs to a journal that was replaced shows nothing that matters.
+        let is_ours = place.journal == self.models.journal.to_string() && place.position <= head;
         Ok(Live {
             version: place.version,
             position: place.position,
-            // One that belongs to a journal that was replaced shows nothing that matters.
-            can_be_compared: place.journal == self.models.journal.to_string() && place.position <= head,
-            goes_on: !place.has_failed,
+            is_ours,
+            can_be_compared: is_ours && place.generation == self.projection.generation(),
+            goes_on: !place.has_failed && self.projection.knows(place.generation),
         })
     }
 
@@ -74,7 +79,7 @@ impl Rebuild {
                 return Err(failed(ProjectError::Fenced.into()));
             }
             // What has stopped is not waited for: everything there is can be shown.
-            let until = match now.can_be_compared && now.goes_on {
+            let until = match now.is_ours && now.goes_on {
                 true => now.position,
                 false => {
                     self.journal.head().await.map_err(|error| failed(ProjectError::from(error).into()))?
@@ -100,7 +105,7 @@ impl Rebuild {
         let (name, version) = (self.projection.name(), self.version);
         let mut tx = self.models.writes.begin().await?;
         let held = hold(&mut tx, name, live.version).await?.ok_or(ProjectError::Fenced)?;
-        if live.can_be_compared && held.position > position {
+        if live.is_ours && held.position > position {
             let events = self.journal.read_all(position, LAST_EVENTS).await.map_err(ProjectError::from)?;
             let mut events = batch::events(events);
             events.retain(|event| event.order() <= held.position);

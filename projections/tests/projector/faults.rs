@@ -21,11 +21,17 @@ pub struct Picky {
     refuses: AtomicU64,
     /// How often it was given that event.
     tried: AtomicU64,
+    generation: i64,
 }
 
 impl Picky {
     pub fn new(name: &'static str) -> &'static Self {
-        Box::leak(Box::new(Self { name, refuses: AtomicU64::new(0), tried: AtomicU64::new(0) }))
+        Self::of_generation(name, 1)
+    }
+
+    pub fn of_generation(name: &'static str, generation: i64) -> &'static Self {
+        let (refuses, tried) = (AtomicU64::new(0), AtomicU64::new(0));
+        Box::leak(Box::new(Self { name, refuses, tried, generation }))
     }
 
     pub fn refuse(&self, order: u64) {
@@ -37,6 +43,10 @@ impl Picky {
 impl Projection for Picky {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn generation(&self) -> i64 {
+        self.generation
     }
 
     fn tables(&self) -> Vec<Table> {

@@ -5,6 +5,7 @@
 mod cluster;
 mod deadline;
 mod faults;
+mod interleaved;
 mod rebuilds;
 mod site;
 mod verify;

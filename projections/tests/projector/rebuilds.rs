@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use dcm_domain::subcloud::command::ReportAvailability;
 use dcm_domain::value::Availability;
-use dcm_projections::{Extent, Phase, ProjectError, RebuildError, RebuildOptions, RebuildStatus, Rebuilt};
+use dcm_projections::{
+    Extent, Outdated, Phase, ProjectError, RebuildError, RebuildOptions, RebuildStatus, Rebuilt,
+};
 use sqlx::{AssertSqlSafe, Executor, Row};
 use tokio_util::sync::CancellationToken;
 
@@ -131,6 +133,29 @@ async fn an_event_ends_it(url: &str) {
     assert_eq!(site.models.status().await.unwrap()[0].failure, None);
 }
 
+/// A new program beside an old one: its tables are filled beside the old ones, and neither touches the other's.
+async fn upgraded(url: &str) {
+    let site = Site::open_with(url, Some(vec![Picky::new("picky")])).await;
+    let subcloud = site.add(1).await;
+    site.project().await;
+    let new = site.another(vec![Picky::of_generation("picky", 2)]).await;
+    let outdated = new.outdated().await.unwrap();
+    assert_eq!(outdated, [Outdated { name: "picky", serves: false }]);
+    assert!(site.models.outdated().await.unwrap().is_empty());
+    let newer = site.projector_of(&new, 2);
+    site.fleet.run(subcloud, &ReportAvailability { to: Availability::Online }, &meta()).await.unwrap();
+    assert_eq!(newer.step().await.unwrap(), None, "the old tables are none of its");
+    new.renew(&site.journal, RebuildOptions::default(), &CancellationToken::new()).await;
+    assert!(new.outdated().await.unwrap().is_empty());
+    let (active, last) = status(&site, "picky").await;
+    assert_eq!((active, last.phase, last.differing), (2, Phase::Done, None));
+    let verified = new.verify(&site.journal, None, Extent::All, |_, _| ()).await.unwrap();
+    assert_eq!((verified[0].differing, verified[0].position), (0, site.journal.head().await.unwrap()));
+    site.fleet.run(subcloud, &ReportAvailability { to: Availability::Offline }, &meta()).await.unwrap();
+    assert_eq!(site.projector(2).step().await.unwrap(), None, "the new tables are none of the old program's");
+    assert!(newer.step().await.unwrap().is_some());
+}
+
 /// The live version goes on while another is filled, compared and swapped.
 async fn under_way(url: &str) {
     let site = Arc::new(Site::open(url).await);
@@ -167,6 +192,7 @@ async fn embedded() {
     compared_and_refused("embedded:").await;
     cancelled_and_abandoned("embedded:").await;
     an_event_ends_it("embedded:").await;
+    upgraded("embedded:").await;
     under_way("embedded:").await;
 }
 
@@ -176,5 +202,6 @@ async fn postgres() {
     compared_and_refused(&database(&cluster).await).await;
     cancelled_and_abandoned(&database(&cluster).await).await;
     an_event_ends_it(&database(&cluster).await).await;
+    upgraded(&database(&cluster).await).await;
     under_way(&database(&cluster).await).await;
 }

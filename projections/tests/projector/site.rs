@@ -44,6 +44,15 @@ impl Site {
         Projector::new(Arc::clone(&self.models), Arc::clone(&self.journal), epoch, Arc::new(Notify::new()))
     }
 
+    /// The same read models, as another program has them.
+    pub async fn another(&self, projections: Vec<&'static dyn Projection>) -> Arc<ReadModels> {
+        ReadModels::open_with(&self.url, self.dir.path(), self.journal.id(), projections).await.unwrap()
+    }
+
+    pub fn projector_of(&self, models: &Arc<ReadModels>, epoch: i64) -> Projector {
+        Projector::new(Arc::clone(models), Arc::clone(&self.journal), epoch, Arc::new(Notify::new()))
+    }
+
     pub async fn project(&self) {
         let projector = self.projector(1);
         while projector.step().await.unwrap().is_some() {}
