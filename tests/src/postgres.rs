@@ -35,6 +35,7 @@ pub struct Postgres {
     user: Option<(u32, u32)>,
     port: u16,
     log: PathBuf,
+    durable: bool,
     server: Option<Process>,
 }
 
@@ -56,6 +57,15 @@ impl Postgres {
 
     /// Makes and starts a cluster (about a second). Panics with the server's log if it does not come up.
     pub async fn start() -> Self {
+        Self::start_as(false).await
+    }
+
+    /// As [`Self::start`], but commits wait for the disk, as in production: for measurements.
+    pub async fn start_durable() -> Self {
+        Self::start_as(true).await
+    }
+
+    async fn start_as(durable: bool) -> Self {
         let dir = WorkDir::new("postgres");
         let user = server_user();
         if let Some((uid, gid)) = user {
@@ -64,7 +74,7 @@ impl Postgres {
         let bin = binaries();
         init(&bin, dir.path(), user);
         let (log, _) = log_file(dir.path(), "postgres");
-        let mut cluster = Self { dir, bin, user, port: free_port(), log, server: None };
+        let mut cluster = Self { dir, bin, user, port: free_port(), log, durable, server: None };
         for _ in 0..5 {
             if cluster.launch().await {
                 return cluster;
@@ -162,7 +172,7 @@ impl Postgres {
             format!("port={}", self.port),
             format!("unix_socket_directories={}", self.dir.path().display()),
             "max_connections=300".to_owned(),
-            "fsync=off".to_owned(),
+            format!("fsync={}", if self.durable { "on" } else { "off" }),
             // Memory segments in the data directory are removed with it.
             "dynamic_shared_memory_type=mmap".to_owned(),
         ];
