@@ -61,7 +61,7 @@ pub async fn heard(url: &str, stream: &str, mut enough: impl FnMut(&[Heard]) -> 
 }
 
 async fn all_of(url: &str, stream: &str) -> Result<Vec<Heard>, async_nats::Error> {
-    let js = jetstream::new(async_nats::connect(url).await?);
+    let js = jetstream::new(async_nats::connect(url.split(',').collect::<Vec<_>>()).await?);
     let mut stream = js.get_stream(stream).await?;
     let last = stream.info().await?.state.last_sequence;
     let config = pull::OrderedConfig { deliver_policy: DeliverPolicy::All, ..pull::OrderedConfig::default() };

@@ -62,6 +62,11 @@ impl NatsCluster {
         format!("nats://{}", hosts.join(","))
     }
 
+    /// The same one by one, as the client library wants them.
+    pub fn servers(&self) -> Vec<String> {
+        self.nodes.iter().map(Nats::url).collect()
+    }
+
     /// One of the servers.
     pub fn node(&mut self, number: usize) -> &mut Nats {
         &mut self.nodes[number]
@@ -90,7 +95,7 @@ impl NatsCluster {
     pub async fn move_leader(&self, stream: &str) {
         let before = self.leader(stream).await;
         eventually(format!("{stream} moves"), READY, async || {
-            let client = async_nats::connect(self.url()).await.map_err(|error| error.to_string())?;
+            let client = async_nats::connect(self.servers()).await.map_err(|error| error.to_string())?;
             let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{stream}");
             client.request(subject, "".into()).await.map_err(|error| error.to_string())?;
             if self.leader(stream).await == before { Err("the same one leads".to_owned()) } else { Ok(()) }
@@ -113,9 +118,14 @@ impl NatsCluster {
         .await;
     }
 
-    async fn context(&self) -> Result<jetstream::Context, String> {
-        let client = async_nats::connect(self.url()).await.map_err(|error| error.to_string())?;
-        Ok(jetstream::new(client))
+    /// JetStream, over whichever server answers.
+    pub async fn context(&self) -> Result<jetstream::Context, String> {
+        Ok(jetstream::new(self.client().await?))
+    }
+
+    async fn client(&self) -> Result<async_nats::Client, String> {
+        let servers: Vec<String> = self.nodes.iter().map(Nats::url).collect();
+        async_nats::connect(servers).await.map_err(|error| error.to_string())
     }
 
     /// Waits until a stream of three copies can be made.

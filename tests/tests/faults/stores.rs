@@ -1,10 +1,12 @@
 //! Stores that are away.
 
 use dcm_tests::load::{Addresses, Load};
-use dcm_tests::{Postgres, Split, eventually};
+use dcm_tests::{Dcm, NatsCluster, Postgres, Serve, Split, eventually, on_the_example_site, run_dcm};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::scene::{
-    FLEET, TAKE_OVER, acknowledges_more, comes_to_rest, fleet, none_has_ended, parts,
+    FLEET, Part, TAKE_OVER, acknowledges_more, comes_to_rest, fill, fleet, none_has_ended, parts, settings,
     the_bus_holds_the_journal,
 };
 use crate::{ALONE, seed};
@@ -42,4 +44,54 @@ async fn a_database_that_is_away_is_answered_with_503_and_loses_nothing() {
     account.compare(&ledger);
     ledger.compare_rows(&models).await;
     the_bus_holds_the_journal(&split.stores.nats.url(), &ledger).await;
+}
+
+/// How to start a process of `split` on another bus than its own, with three copies of each stream.
+fn serve_on(bus: &str, split: &Split, name: &str, roles: &str) -> Serve {
+    let mut arguments = split.stores.arguments();
+    let place = arguments.iter().position(|argument| argument == "--bus").unwrap();
+    arguments[place + 1] = bus.to_owned();
+    let serve = on_the_example_site(Dcm::serve()).data_dir(&split.dir().join(name)).roles(roles);
+    let serve = arguments.into_iter().fold(serve, Serve::arg);
+    settings(serve.flag("--set", "jetstream.replicas=3"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_of_three_that_dies_or_stands_still_loses_nothing() {
+    let _alone = ALONE.lock().await;
+    let seed = seed();
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut cluster = NatsCluster::start().await;
+    let (bus, split) = (cluster.url(), Split::on(Postgres::shared().await).await);
+    fill(serve_on(&bus, &split, "api", "api"), FLEET).await;
+    let mut parts = Vec::new();
+    for (name, roles) in
+        [("api", "api"), ("relay-1", "relay"), ("relay-2", "relay"), ("projector", "projector")]
+    {
+        parts.push(Part { name, dcm: serve_on(&bus, &split, name, roles).start().await });
+    }
+    let addresses = Addresses::new(vec![parts[0].dcm.url().to_owned()]);
+    let load = Load::start(&addresses, &fleet(), seed);
+    acknowledges_more(&load, 20).await;
+    for _ in 0..3 {
+        let leader = cluster.kill_leader("DCM_EVENTS").await;
+        println!("  the leader, node {leader}, is killed");
+        acknowledges_more(&load, 40).await;
+        cluster.node(leader).start_again().await;
+        let still = random.random_range(0..3);
+        println!("  node {still} stands still");
+        cluster.node(still).pause();
+        acknowledges_more(&load, 40).await;
+        cluster.node(still).resume();
+    }
+    let account = load.finish().await;
+    let (ledger, models) = comes_to_rest(&split.journal(), &split.read_model(), split.dir()).await;
+    none_has_ended(&mut parts);
+    ledger.verify().expect("hash chains are whole");
+    account.compare(&ledger);
+    ledger.compare_rows(&models).await;
+    the_bus_holds_the_journal(&bus, &ledger).await;
+    let (journal, api) = (split.journal(), parts[0].dcm.url());
+    run_dcm(["bus", "verify", "--json", "--journal", &journal, "--bus", &bus]).await.ok();
+    run_dcm(["projections", "verify", "--json", "--url", api]).await.ok();
 }
