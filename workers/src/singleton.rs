@@ -214,7 +214,12 @@ mod tests {
                 "relay",
                 &second,
                 &stops,
-                || stops.cancel(),
+                || {
+                    // Before that it is the first one's still.
+                    if robbed.is_cancelled() {
+                        stops.cancel();
+                    }
+                },
                 |_, held| {
                     let (leases, robbed) = (leases.clone(), robbed.clone());
                     async move {
