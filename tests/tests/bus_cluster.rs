@@ -112,14 +112,9 @@ fn follow(bus: &Arc<NatsBus>, consumer: Consumer, stop: &CancellationToken) -> w
 }
 
 /// A relay as its role keeps it: started over when it was fenced.
-fn keep_relaying(
-    journal: &Arc<dyn Journal>,
-    bus: &Arc<NatsBus>,
-    stop: &CancellationToken,
-) -> JoinHandle<()> {
+fn keep_relaying(journal: &Arc<dyn Journal>, bus: &Arc<NatsBus>, stop: &CancellationToken) -> JoinHandle<()> {
     let bus: Arc<dyn Bus> = bus.clone();
-    let relay =
-        Relay::new(Arc::clone(journal), bus, Arc::new(Notify::new())).with_streams(three_copies());
+    let relay = Relay::new(Arc::clone(journal), bus, Arc::new(Notify::new())).with_streams(three_copies());
     let stop = stop.clone();
     tokio::spawn(async move {
         while !stop.is_cancelled() {
@@ -232,13 +227,14 @@ async fn copies_are_added_to_existing_streams_and_taken_away() {
     };
     set_up(1).await;
     let event = contract::message("dcm.v1.event.a.b.c");
-    eventually("it is published", LONG, async || bus.publish(Stream::Events, event.clone(), None).await).await;
+    eventually("it is published", LONG, async || bus.publish(Stream::Events, event.clone(), None).await)
+        .await;
     let before = bus.tail(Stream::Events).await.unwrap();
     for replicas in [3, 1] {
         set_up(replicas).await;
-        let client = async_nats::connect(cluster.url()).await.unwrap();
-        let context = async_nats::jetstream::new(client);
-        let found = eventually("the stream answers", LONG, async || context.get_stream("DCM_EVENTS").await).await;
+        let context = cluster.context().await.unwrap();
+        let found =
+            eventually("the stream answers", LONG, async || context.get_stream("DCM_EVENTS").await).await;
         assert_eq!(found.cached_info().config.num_replicas, replicas);
         let after = eventually("its end is told", LONG, async || bus.tail(Stream::Events).await).await;
         assert_eq!(after, before);
