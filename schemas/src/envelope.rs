@@ -115,13 +115,15 @@ impl Envelope {
     /// The RFC 8785 form that the hash covers: the event without `hash`. `None` if the event holds what that form cannot
     /// tell apart, an integer beyond ±(2^53 − 1).
     pub fn canonical(&self) -> Option<String> {
-        let Ok(Value::Object(mut event)) = serde_json::to_value(self) else { return None };
-        event.shift_remove("hash");
-        let event = Value::Object(event);
-        if !integers_are_exact(&event) {
+        let exact = integers_are_exact(&self.data)
+            && self.command.as_ref().is_none_or(|command| {
+                integers_are_exact(&command.arguments) && integers_are_exact(&command.facts)
+            })
+            && self.revision <= MAX_EXACT_INTEGER;
+        if !exact {
             return None;
         }
-        serde_json_canonicalizer::to_string(&event).ok()
+        serde_json_canonicalizer::to_string(&Unsealed::of(self)).ok()
     }
 
     /// The text to store. Empty only if the event cannot be rendered, in which case it cannot be sealed either.
@@ -153,6 +155,50 @@ impl Envelope {
         let canonical = serde_json_canonicalizer::to_string(&event).map_err(|_| BrokenChain::NotAnObject)?;
         let computed = chain_hash(previous_hash, &canonical);
         if stored == computed { Ok(()) } else { Err(BrokenChain::WrongHash { stored, computed }) }
+    }
+}
+
+/// An event without its hash, in the shape of [`Envelope`].
+#[derive(Serialize)]
+struct Unsealed<'a> {
+    id: &'a Uuid,
+    r#type: &'a str,
+    version: u32,
+    stream: &'a StreamId,
+    revision: u64,
+    recorded_at: &'a Timestamp,
+    actor: &'a Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    correlation_id: &'a Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<&'a Uuid>,
+    command_id: &'a Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a CommandRecord>,
+    data: &'a Value,
+}
+
+impl<'a> Unsealed<'a> {
+    fn of(event: &'a Envelope) -> Self {
+        Self {
+            id: &event.id,
+            r#type: &event.r#type,
+            version: event.version,
+            stream: &event.stream,
+            revision: event.revision,
+            recorded_at: &event.recorded_at,
+            actor: &event.actor,
+            request_id: event.request_id.as_deref(),
+            correlation_id: &event.correlation_id,
+            causation_id: event.causation_id.as_ref(),
+            command_id: &event.command_id,
+            traceparent: event.traceparent.as_deref(),
+            command: event.command.as_ref(),
+            data: &event.data,
+        }
     }
 }
 

@@ -28,7 +28,8 @@ pub struct Loaded<A> {
     pub created_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     last_hash: Option<String>,
-    commands: VecDeque<Seen>,
+    /// Shared, for an aggregate is copied more often than it changes.
+    commands: Arc<VecDeque<Seen>>,
 }
 
 /// A command that was carried out on the aggregate.
@@ -42,6 +43,28 @@ pub(super) struct Seen {
     pub position: Position,
 }
 
+/// What an aggregate keeps of an event's envelope.
+pub(super) struct Mark {
+    revision: u64,
+    recorded_at: Timestamp,
+    hash: String,
+    command_id: Uuid,
+    /// Of the command, on the first event of an append.
+    fingerprint: Option<String>,
+}
+
+impl Mark {
+    pub(super) fn of(envelope: &Envelope) -> Self {
+        Self {
+            revision: envelope.revision,
+            recorded_at: envelope.recorded_at,
+            hash: envelope.hash.clone(),
+            command_id: envelope.command_id,
+            fingerprint: envelope.command.as_ref().map(|command| command.fingerprint.clone()),
+        }
+    }
+}
+
 impl<A> Default for Loaded<A> {
     fn default() -> Self {
         Self {
@@ -51,7 +74,7 @@ impl<A> Default for Loaded<A> {
             created_at: None,
             last_at: None,
             last_hash: None,
-            commands: VecDeque::new(),
+            commands: Arc::default(),
         }
     }
 }
@@ -69,35 +92,41 @@ impl<A: Aggregate> Loaded<A> {
     /// Folds one event, which follows the last one.
     pub(super) fn fold(&mut self, envelope: &Envelope, position: Position) -> Result<(), Unreadable> {
         let event = registry::decode::<A::Event>(envelope)?;
-        let state = A::evolve(self.state.take().map(Arc::unwrap_or_clone), &event).inspect_err(|_| {
+        self.take_in(&event, Mark::of(envelope), position)
+    }
+
+    /// As [`fold`](Self::fold), of an event that need not be read from its envelope any more.
+    pub(super) fn take_in(
+        &mut self,
+        event: &A::Event,
+        mark: Mark,
+        position: Position,
+    ) -> Result<(), Unreadable> {
+        let state = A::evolve(self.state.take().map(Arc::unwrap_or_clone), event).inspect_err(|_| {
             // The state went into the fold: the next look starts over, and stops at the same event.
             *self = Self::default();
         })?;
         self.state = Some(Arc::new(state));
-        self.revision = Some(envelope.revision);
+        self.revision = Some(mark.revision);
         self.position = Some(position);
-        self.created_at = self.created_at.or(Some(envelope.recorded_at));
-        self.last_at = Some(envelope.recorded_at);
-        self.last_hash = Some(envelope.hash.clone());
-        self.remember(envelope, position);
+        self.created_at = self.created_at.or(Some(mark.recorded_at));
+        self.last_at = Some(mark.recorded_at);
+        self.remember(mark.command_id, mark.fingerprint, mark.revision, position);
+        self.last_hash = Some(mark.hash);
         Ok(())
     }
 
-    fn remember(&mut self, envelope: &Envelope, position: Position) {
-        match (&envelope.command, self.commands.back_mut()) {
-            (Some(command), _) => {
-                if self.commands.len() == REMEMBERED {
-                    self.commands.pop_front();
+    fn remember(&mut self, id: Uuid, fingerprint: Option<String>, revision: u64, position: Position) {
+        let commands = Arc::make_mut(&mut self.commands);
+        match (fingerprint, commands.back_mut()) {
+            (Some(fingerprint), _) => {
+                if commands.len() == REMEMBERED {
+                    commands.pop_front();
                 }
-                self.commands.push_back(Seen {
-                    id: envelope.command_id,
-                    fingerprint: command.fingerprint.clone(),
-                    revision: envelope.revision,
-                    position,
-                });
+                commands.push_back(Seen { id, fingerprint, revision, position });
             }
-            (None, Some(last)) if last.id == envelope.command_id => {
-                last.revision = envelope.revision;
+            (None, Some(last)) if last.id == id => {
+                last.revision = revision;
                 last.position = position;
             }
             (None, _) => {}

@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use crate::store::{AppendError, Expected, Journal, ReadError};
 pub use loaded::Loaded;
+use loaded::Mark;
 pub use meta::{Meta, derived_id};
 
 /// How many aggregates of one kind are kept folded.
@@ -160,7 +161,7 @@ impl<A: Aggregate> Repository<A> {
             };
             let record = meta::record(command, &facts, &fingerprint).map_err(Unavailable::from)?;
             let sealed = loaded.seal(stream, &events, meta, record, facts.now).map_err(Unavailable::from)?;
-            match self.append(stream, &mut loaded, sealed).await? {
+            match self.append(stream, &mut loaded, &events, sealed).await? {
                 Some(position) => {
                     return Ok(Done { loaded: loaded.clone(), events, position: Some(position) });
                 }
@@ -178,14 +179,16 @@ impl<A: Aggregate> Repository<A> {
         &self,
         stream: &StreamId,
         loaded: &mut Loaded<A>,
+        events: &[A::Event],
         sealed: Vec<Envelope>,
     ) -> Result<Option<Position>, Unavailable> {
         let expected = loaded.revision.map_or(Expected::NoStream, Expected::Revision);
-        match measure::append(sealed.len(), self.journal.append(stream, expected, sealed.clone())).await {
+        let marks: Vec<Mark> = sealed.iter().map(Mark::of).collect();
+        match measure::append(sealed.len(), self.journal.append(stream, expected, sealed)).await {
             Ok(appended) => {
                 // Only the last event's position is known, and only that is kept.
-                for envelope in &sealed {
-                    loaded.fold(envelope, appended.last)?;
+                for (event, mark) in events.iter().zip(marks) {
+                    loaded.take_in(event, mark, appended.last)?;
                 }
                 Ok(Some(appended.last))
             }
@@ -199,6 +202,11 @@ impl<A: Aggregate> Repository<A> {
     }
 
     async fn catch_up(&self, stream: &StreamId, loaded: &mut Loaded<A>) -> Result<(), Unavailable> {
+        if let Some(last) = loaded.revision
+            && self.journal.ends_before(stream, last + 1).await?
+        {
+            return Ok(());
+        }
         self.fold_until(stream, loaded, u64::MAX).await
     }
 
@@ -208,15 +216,21 @@ impl<A: Aggregate> Repository<A> {
         loaded: &mut Loaded<A>,
         last: u64,
     ) -> Result<(), Unavailable> {
+        let mut next = loaded.revision.map_or(0, |revision| revision + 1);
+        let mut page = self.journal.read_stream(stream, next, PAGE).await?;
         loop {
-            let next = loaded.revision.map_or(0, |revision| revision + 1);
-            let page = self.journal.read_stream(stream, next, PAGE).await?;
+            next += PAGE as u64;
+            let more = page.len() == PAGE && next <= last;
+            // The next page is read and parsed while this one is folded.
+            let ahead = more.then(|| {
+                let (journal, stream) = (Arc::clone(&self.journal), stream.clone());
+                tokio::spawn(async move { journal.read_stream(&stream, next, PAGE).await })
+            });
             for recorded in page.iter().filter(|recorded| recorded.envelope.revision <= last) {
                 loaded.fold(&recorded.envelope, recorded.position)?;
             }
-            if page.len() < PAGE || loaded.revision.is_some_and(|revision| revision >= last) {
-                return Ok(());
-            }
+            let Some(ahead) = ahead else { return Ok(()) };
+            page = ahead.await.map_err(|error| ReadError::Unavailable(error.to_string()))??;
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     AppendError, Appended, Expected, Journal, ReadError, Traits,
     batch::PendingAppend,
     group_commit::GroupCommit,
+    group_look::GroupLook,
     sql::{Reader, unsigned},
 };
 
@@ -15,6 +16,7 @@ use super::{
 pub(super) struct SqlJournal<R> {
     pub(super) id: JournalId,
     pub(super) reader: R,
+    pub(super) looks: GroupLook,
     pub(super) writer: GroupCommit,
 }
 
@@ -61,6 +63,10 @@ impl<R: Reader> Journal for SqlJournal<R> {
             }
         }
         Ok(events)
+    }
+
+    async fn ends_before(&self, stream: &StreamId, next: u64) -> Result<bool, ReadError> {
+        Ok(self.looks.end(stream.as_str()).await?.is_none_or(|last| last < next))
     }
 
     async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {

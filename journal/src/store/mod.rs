@@ -9,6 +9,7 @@ mod adapter;
 mod batch;
 mod esdb;
 mod group_commit;
+mod group_look;
 mod open;
 mod postgres;
 mod scratch;
@@ -146,6 +147,14 @@ pub trait Journal: Send + Sync {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError>;
+
+    /// Whether a stream has no event with revision `next` or a later one, now: what is cached of it is up to date then.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; bounded in time.
+    async fn ends_before(&self, stream: &StreamId, next: u64) -> Result<bool, ReadError> {
+        Ok(self.read_stream(stream, next, 1).await?.is_empty())
+    }
 
     /// At most `limit` events of all streams that stand after `after`, none left out; `after` is the order of an event of
     /// this journal, or 0 for the start. Fewer than `limit` means that there were no more.

@@ -10,6 +10,7 @@ use super::{
     adapter::SqlJournal,
     esdb,
     group_commit::GroupCommit,
+    group_look::GroupLook,
     postgres,
     sql::{Connect, FORMAT, Reader, Session, in_time, unsigned},
     sqlite,
@@ -78,7 +79,7 @@ pub async fn open(url: &str, data_dir: &Path) -> Result<Arc<dyn Journal>, OpenEr
 }
 
 /// Creates what is missing, learns the journal's id, and starts its writer.
-pub(super) async fn assemble<C: Connect, R: Reader + 'static>(
+pub(super) async fn assemble<C: Connect, R: Reader + Clone + 'static>(
     place: &str,
     connect: C,
     reader: R,
@@ -97,5 +98,6 @@ pub(super) async fn assemble<C: Connect, R: Reader + 'static>(
     let head = reader.head().await.and_then(unsigned).map_err(|error| unusable(&error))?;
     let id = JournalId(id);
     let writer = GroupCommit::start(id, head, connect, Some(session));
-    Ok(Arc::new(SqlJournal { id, reader, writer }))
+    let looks = GroupLook::start(reader.clone());
+    Ok(Arc::new(SqlJournal { id, reader, looks, writer }))
 }

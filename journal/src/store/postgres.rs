@@ -7,29 +7,84 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, PgConnection, Postgres,
+    AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use super::{
     Journal, OpenError,
+    batch::NewRow,
     open::assemble,
-    sql::{self, Connect, PATIENCE},
+    sql::{self, Connect, KnownRow, PATIENCE},
 };
 
 /// Reading connections of one process.
 const READERS: u32 = 8;
-/// Prepared statements kept per connection: flushes of different sizes have different texts.
-const STATEMENTS: usize = 256;
 
-// The advisory lock's number is arbitrary, and the same in every process. The isolation level is stated because what is
-// read after the lock must be what others committed before it.
+// The advisory lock's number is arbitrary, and the same in every process.
 sql::driver!(
     Postgres, PgConnection,
     begin: "begin isolation level read committed read write",
-    lock: "select head from journal_meta for update",
     guard: "select pg_advisory_xact_lock(7236971)"
 );
+
+/// One round trip. The isolation level is stated because what is read after the lock must be what others committed before
+/// it.
+const LOCK: &str =
+    "begin isolation level read committed read write; select head from journal_meta for update";
+
+/// Arrays instead of lists: one text, prepared once, for flushes of every size.
+const KNOWN: &str = "select stream, revision, ord, id, hash from journal_event where id = any($1)
+    union all
+    select e.stream, e.revision, e.ord, e.id, e.hash from unnest($2) as wanted(stream) cross join lateral (
+        select * from journal_event m where m.stream = wanted.stream order by m.revision desc limit 1
+    ) as e";
+
+/// Rows and head in one round trip.
+const WRITE: &str = "with written as (
+        insert into journal_event (ord, stream, revision, id, type, recorded_at, hash, body)
+        select * from unnest(
+            $1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[]
+        )
+    ) update journal_meta set head = $9";
+
+const ENDS: &str =
+    "select wanted.stream, (select max(revision) from journal_event m where m.stream = wanted.stream)
+    from unnest($1) as wanted(stream)";
+
+/// Begins, takes the right to append, and gives the last order.
+async fn lock(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    let rows = sqlx::raw_sql(LOCK).fetch_all(connection).await?;
+    rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
+}
+
+async fn known(connection: &mut PgConnection, streams: &[&str], ids: &[&str]) -> sqlx::Result<Vec<KnownRow>> {
+    sqlx::query_as(KNOWN).bind(ids).bind(streams).fetch_all(connection).await
+}
+
+async fn write(connection: &mut PgConnection, rows: &[NewRow<'_>], head: i64) -> sqlx::Result<()> {
+    let numbers = |of: fn(&NewRow<'_>) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
+    fn texts<'a>(rows: &'a [NewRow<'a>], of: fn(&'a NewRow<'a>) -> &'a str) -> Vec<&'a str> {
+        rows.iter().map(of).collect()
+    }
+    sqlx::query(WRITE)
+        .bind(numbers(|row| sql::int(row.order)))
+        .bind(texts(rows, |row| row.stream))
+        .bind(numbers(|row| sql::int(row.revision)))
+        .bind(texts(rows, |row| row.id))
+        .bind(texts(rows, |row| row.r#type))
+        .bind(numbers(|row| row.recorded_at))
+        .bind(texts(rows, |row| row.hash))
+        .bind(texts(rows, |row| row.body))
+        .bind(head)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn ends(connection: &mut PgConnection, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+    sqlx::query_as(ENDS).bind(streams).fetch_all(connection).await
+}
 
 /// Limits a session: a paused server or process must not hold others up for long, and a commit must be on disk.
 const SESSION: &str = "set statement_timeout = '5s';
@@ -106,8 +161,7 @@ async fn execute(url: &str, statement: String) -> Result<(), OpenError> {
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
-    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
-    Ok(options.statement_cache_capacity(STATEMENTS))
+    PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)
 }
 
 fn unusable(error: &sqlx::Error, options: &PgConnectOptions) -> OpenError {

@@ -53,7 +53,7 @@ pub(super) const READ_STREAM: &str = "select ord, body from journal_event
 /// Parameters: order before the first, limit.
 pub(super) const READ_ALL: &str = "select ord, body from journal_event where ord > $1 order by ord limit $2";
 
-/// Followed by an id list and [`KNOWN_STREAMS`].
+/// SQLite: followed by an id list and [`KNOWN_STREAMS`].
 pub(super) const KNOWN_IDS: &str = "select stream, revision, ord, id, hash from journal_event where id in (";
 
 /// Followed by a `values` list of streams, whose column both engines call `column1`, and [`KNOWN_END`].
@@ -73,6 +73,9 @@ pub(super) const ROWS_PER_INSERT: usize = 512;
 
 /// Most ids or streams asked for in one query, for the same reason.
 pub(super) const KNOWN_PER_QUERY: usize = 4096;
+
+/// A row of a [`Known`].
+pub(super) type KnownRow = (String, i64, i64, String, String);
 
 /// The connection of the one that appends. Any error, and any call not waited for, makes it unusable: drop it, which
 /// rolls back.
@@ -109,6 +112,8 @@ pub(super) trait Reader: Send + Sync {
     async fn all(&self, after: u64, limit: usize) -> sqlx::Result<Vec<(i64, String)>>;
     /// The last order given.
     async fn head(&self) -> sqlx::Result<i64>;
+    /// The revision of the last event of each of these streams; a stream may come twice.
+    async fn ends(&self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>>;
 }
 
 /// Waits for the store no longer than [`PATIENCE`].
@@ -138,16 +143,15 @@ pub(super) fn padded<'a>(items: &'a [&'a str]) -> impl Iterator<Item = &'a str> 
     items.iter().copied().chain(std::iter::repeat(last)).take(items.len().next_power_of_two())
 }
 
-/// Implements the traits of this module for one driver. `begin` starts a transaction that may write, `lock` reads the head
-/// and takes the right to append, `guard` keeps others from creating the tables at the same time.
+/// Implements the traits of this module for one driver. `begin` starts a transaction that may write, `guard` keeps others
+/// from creating the tables at the same time. What is much quicker said in the engine's own words, the calling module has as
+/// the functions `lock`, `known`, `write` and `ends`.
 macro_rules! driver {
-    ($database:ty, $connection:ty, begin: $begin:literal, lock: $lock:literal, guard: $guard:literal) => {
+    ($database:ty, $connection:ty, begin: $begin:literal, guard: $guard:literal) => {
         #[async_trait::async_trait]
         impl $crate::store::sql::Session for $connection {
             async fn begin(&mut self) -> sqlx::Result<u64> {
-                sqlx::raw_sql($begin).execute(&mut *self).await?;
-                let head: i64 = sqlx::query_scalar($lock).fetch_one(&mut *self).await?;
-                $crate::store::sql::unsigned(head)
+                $crate::store::sql::unsigned(lock(self).await?)
             }
 
             async fn known(
@@ -156,53 +160,19 @@ macro_rules! driver {
                 ids: &[&str],
             ) -> sqlx::Result<Vec<$crate::store::batch::Known>> {
                 use $crate::store::{batch::Known, sql};
-                type Row = (String, i64, i64, String, String);
-                let mut known = Vec::new();
-                let queries = streams.len().max(ids.len()).div_ceil(sql::KNOWN_PER_QUERY);
-                for query in 0..queries {
-                    let mut select = sqlx::QueryBuilder::<$database>::new(sql::KNOWN_IDS);
-                    let mut list = select.separated(", ");
-                    for id in sql::padded(ids.chunks(sql::KNOWN_PER_QUERY).nth(query).unwrap_or_default()) {
-                        list.push_bind(id);
-                    }
-                    select.push(sql::KNOWN_STREAMS);
-                    let mut list = select.separated(", ");
-                    for stream in
-                        sql::padded(streams.chunks(sql::KNOWN_PER_QUERY).nth(query).unwrap_or_default())
-                    {
-                        list.push("(").push_bind_unseparated(stream).push_unseparated(")");
-                    }
-                    select.push(sql::KNOWN_END);
-                    let rows = select.build_query_as::<Row>().fetch_all(&mut *self).await?;
-                    for (stream, revision, order, id, hash) in rows {
-                        let (revision, order) = (sql::unsigned(revision)?, sql::unsigned(order)?);
-                        known.push(Known { stream, revision, order, id, hash });
-                    }
-                }
-                Ok(known)
+                let known = known(self, streams, ids).await?.into_iter();
+                let known = known.map(|(stream, revision, order, id, hash)| {
+                    let (revision, order) = (sql::unsigned(revision)?, sql::unsigned(order)?);
+                    Ok(Known { stream, revision, order, id, hash })
+                });
+                known.collect()
             }
 
             async fn write(&mut self, rows: &[$crate::store::batch::NewRow<'_>]) -> sqlx::Result<()> {
-                use $crate::store::sql;
-                for part in rows.chunks(sql::ROWS_PER_INSERT) {
-                    let mut insert = sqlx::QueryBuilder::<$database>::new(sql::INSERT);
-                    insert.push_values(part, |mut values, row| {
-                        values
-                            .push_bind(sql::int(row.order))
-                            .push_bind(row.stream)
-                            .push_bind(sql::int(row.revision))
-                            .push_bind(row.id)
-                            .push_bind(row.r#type)
-                            .push_bind(row.recorded_at)
-                            .push_bind(row.hash)
-                            .push_bind(row.body);
-                    });
-                    insert.build().execute(&mut *self).await?;
+                match rows.last() {
+                    Some(last) => write(self, rows, $crate::store::sql::int(last.order)).await,
+                    None => Ok(()),
                 }
-                if let Some(last) = rows.last() {
-                    sqlx::query(sql::SET_HEAD).bind(sql::int(last.order)).execute(&mut *self).await?;
-                }
-                Ok(())
             }
 
             async fn commit(&mut self) -> sqlx::Result<()> {
@@ -261,6 +231,13 @@ macro_rules! driver {
                 let mut connection = self.acquire().await?;
                 let head = sqlx::query_scalar(sql::HEAD).fetch_one(&mut *connection);
                 let answer = sql::in_time(head).await;
+                sql::give_back(connection, answer)
+            }
+
+            async fn ends(&self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+                use $crate::store::sql;
+                let mut connection = self.acquire().await?;
+                let answer = sql::in_time(ends(&mut connection, streams)).await;
                 sql::give_back(connection, answer)
             }
         }

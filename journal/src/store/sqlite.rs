@@ -10,14 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions, Sqlite, SqliteConnection,
+    ConnectOptions, QueryBuilder, Sqlite, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     Journal, OpenError,
+    batch::NewRow,
     open::assemble,
-    sql::{self, Connect, PATIENCE},
+    sql::{self, Connect, KnownRow, PATIENCE},
 };
 
 /// The file, in the data directory.
@@ -25,7 +26,72 @@ const FILE: &str = "journal.db";
 /// Reading connections; each has a thread of its own.
 const READERS: u32 = 4;
 
-sql::driver!(Sqlite, SqliteConnection, begin: "begin immediate", lock: "select head from journal_meta", guard: "select 1");
+sql::driver!(Sqlite, SqliteConnection, begin: "begin immediate", guard: "select 1");
+
+/// Begins, takes the right to append, and gives the last order.
+async fn lock(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    sqlx::raw_sql("begin immediate").execute(&mut *connection).await?;
+    sqlx::query_scalar(sql::HEAD).fetch_one(connection).await
+}
+
+async fn known(
+    connection: &mut SqliteConnection,
+    streams: &[&str],
+    ids: &[&str],
+) -> sqlx::Result<Vec<KnownRow>> {
+    let mut known = Vec::new();
+    let queries = streams.len().max(ids.len()).div_ceil(sql::KNOWN_PER_QUERY);
+    for query in 0..queries {
+        let mut select = QueryBuilder::<Sqlite>::new(sql::KNOWN_IDS);
+        let mut list = select.separated(", ");
+        for id in sql::padded(ids.chunks(sql::KNOWN_PER_QUERY).nth(query).unwrap_or_default()) {
+            list.push_bind(id);
+        }
+        select.push(sql::KNOWN_STREAMS);
+        values(&mut select, streams.chunks(sql::KNOWN_PER_QUERY).nth(query).unwrap_or_default());
+        select.push(sql::KNOWN_END);
+        known.extend(select.build_query_as::<KnownRow>().fetch_all(&mut *connection).await?);
+    }
+    Ok(known)
+}
+
+fn values(query: &mut QueryBuilder<Sqlite>, streams: &[&str]) {
+    let mut list = query.separated(", ");
+    for stream in sql::padded(streams) {
+        list.push("(").push_bind_unseparated(stream).push_unseparated(")");
+    }
+}
+
+async fn write(connection: &mut SqliteConnection, rows: &[NewRow<'_>], head: i64) -> sqlx::Result<()> {
+    for part in rows.chunks(sql::ROWS_PER_INSERT) {
+        let mut insert = QueryBuilder::<Sqlite>::new(sql::INSERT);
+        insert.push_values(part, |mut values, row| {
+            values
+                .push_bind(sql::int(row.order))
+                .push_bind(row.stream)
+                .push_bind(sql::int(row.revision))
+                .push_bind(row.id)
+                .push_bind(row.r#type)
+                .push_bind(row.recorded_at)
+                .push_bind(row.hash)
+                .push_bind(row.body);
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    sqlx::query(sql::SET_HEAD).bind(head).execute(connection).await.map(drop)
+}
+
+async fn ends(
+    connection: &mut SqliteConnection,
+    streams: &[&str],
+) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+    let mut select = QueryBuilder::<Sqlite>::new(
+        "select column1, (select max(revision) from journal_event where stream = column1) from (values ",
+    );
+    values(&mut select, streams);
+    select.push(")");
+    select.build_query_as().fetch_all(connection).await
+}
 
 struct Writer(SqliteConnectOptions);
 

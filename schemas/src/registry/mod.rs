@@ -5,11 +5,13 @@
 
 mod old;
 mod table;
+mod tagged;
 mod upcast;
 
 use dcm_domain::aggregate::Unfoldable;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tagged::Tagged;
 
 use crate::Envelope;
 
@@ -76,7 +78,13 @@ pub fn encode<E: Serialize>(event: &E) -> Result<Encoded, serde_json::Error> {
 /// # Errors
 /// [`Unreadable`] if the program does not know it, or it is damaged.
 pub fn decode<E: DeserializeOwned>(envelope: &Envelope) -> Result<E, Unreadable> {
-    decode_data(&envelope.r#type, envelope.version, envelope.data.clone())
+    let (name, version) = (envelope.r#type.as_str(), envelope.version);
+    match version == current_version(name) {
+        // Nearly always: nothing has to be changed, and so nothing has to be copied.
+        true => E::deserialize(Tagged { name, data: &envelope.data })
+            .map_err(|cause| unreadable(name, version, cause)),
+        false => decode_data(name, version, envelope.data.clone()),
+    }
 }
 
 /// The domain event of that name, version and data, brought up to the current shape.
@@ -86,11 +94,13 @@ pub fn decode<E: DeserializeOwned>(envelope: &Envelope) -> Result<E, Unreadable>
 pub fn decode_data<E: DeserializeOwned>(name: &str, version: u32, data: Value) -> Result<E, Unreadable> {
     let data = upcast::to_current(name, version, data)
         .ok_or_else(|| Unreadable::Unknown { name: name.to_owned(), version })?;
-    serde_json::from_value(json!({"type": name, "data": data})).map_err(|cause| {
-        // An unknown variant is an event of a newer program; anything else is damage.
-        match cause.to_string().starts_with("unknown variant") {
-            true => Unreadable::Unknown { name: name.to_owned(), version },
-            false => Unreadable::Damaged { name: name.to_owned(), version, cause },
-        }
-    })
+    E::deserialize(Tagged { name, data: &data }).map_err(|cause| unreadable(name, version, cause))
+}
+
+/// An unknown variant is an event of a newer program; anything else is damage.
+fn unreadable(name: &str, version: u32, cause: serde_json::Error) -> Unreadable {
+    match cause.to_string().starts_with("unknown variant") {
+        true => Unreadable::Unknown { name: name.to_owned(), version },
+        false => Unreadable::Damaged { name: name.to_owned(), version, cause },
+    }
 }
