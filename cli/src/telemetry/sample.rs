@@ -67,7 +67,8 @@ impl Parts {
             let rebuild = model.rebuild.filter(|rebuild| rebuild.phase.is_under_way());
             let active = f64::from(u8::from(rebuild.is_some()));
             metrics::gauge!("dcm_projection_rebuild_active_ratio", "read_model" => name.clone()).set(active);
-            let left = rebuild.and_then(|rebuild| Some(rebuild.events_total?.saturating_sub(rebuild.events_done)));
+            let left =
+                rebuild.and_then(|rebuild| Some(rebuild.events_total?.saturating_sub(rebuild.events_done)));
             #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
             let left = left.unwrap_or(0) as f64;
             metrics::gauge!("dcm_projection_rebuild_left_events", "read_model" => name).set(left);
