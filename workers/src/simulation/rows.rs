@@ -1,4 +1,5 @@
-//! The read model of the simulated world and its projector: the steps of the product's, over rows in memory.
+//! The read model of the simulated world and its projector: the steps of the product's, over rows in memory. The
+//! product's own, which are made of SQL, are interleaved in the tests of the projections.
 
 use std::sync::Arc;
 use std::time::Duration;
