@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::delivery::{Settle, Verdict};
 use super::{
-    BatchError, Bus, BusError, Consumer, Delivery, GivenUps, Kept, Message, PublishError, Published, Signal, Signals,
-    Server, Stream, StreamSettings, Subscription, Tail, Upkeep, check_signal, subject, upkeep,
+    BatchError, Bus, BusError, Consumer, Delivery, GivenUps, Kept, Message, PublishError, Published, Server,
+    Signal, Signals, Stream, StreamSettings, Subscription, Tail, Upkeep, check_signal, subject, upkeep,
 };
 use given_up::Queue;
 use state::{Next, StreamState};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dcm_journal::bus::{
-    Bus, BusError, Consumer, Delivery, GaveUp, GivenUp, GivenUps, Message, PublishError, Published, REPLAYED_HEADER,
-    Start, Stream, Subscription, Upkeep, consume_forever,
+    Bus, BusError, Consumer, Delivery, GaveUp, GivenUp, GivenUps, Message, PublishError, Published,
+    REPLAYED_HEADER, Start, Stream, Subscription, Upkeep, consume_forever,
 };
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -379,7 +379,8 @@ pub async fn a_consumer_runs_until_it_is_stopped(bus: AnyBus) {
     };
     publish(&bus, Stream::Events, event("a")).await;
     let following: Arc<dyn Bus> = bus.clone();
-    let running = tokio::spawn(consume_forever(following, Stream::Events, durable("f"), stop.clone(), handle));
+    let running =
+        tokio::spawn(consume_forever(following, Stream::Events, durable("f"), stop.clone(), handle));
     publish(&bus, Stream::Events, event("b")).await;
     for expected in [1, 2] {
         assert_eq!(tokio::time::timeout(LONG, received.recv()).await.unwrap(), Some(expected));
@@ -410,7 +411,11 @@ pub async fn what_is_kept_can_be_read_and_removed(bus: AnyBus) {
     assert_eq!(kept(&bus, Stream::Events, 1).await, [1, 2, 3, 7, 8]);
     assert_eq!(kept(&bus, Stream::Events, 4).await, [7, 8]);
     let tail = bus.tail(Stream::Events).await.unwrap();
-    assert_eq!((tail.sequence, tail.message.as_ref()), (9, Some(&messages[7])), "sequences are not given again");
+    assert_eq!(
+        (tail.sequence, tail.message.as_ref()),
+        (9, Some(&messages[7])),
+        "sequences are not given again"
+    );
     bus.remove(Stream::Events, 1..=7).await.unwrap();
     assert_eq!(kept(&bus, Stream::Events, 1).await, [8]);
     bus.remove(Stream::Events, 1..=100).await.unwrap();
@@ -471,7 +476,10 @@ pub async fn a_terminated_job_is_told_whole(bus: AnyBus) {
     let mut given_up = bus.given_up().await.unwrap();
     let told = next_given_up(&mut given_up).await;
     assert_eq!((told.stream, told.consumer.as_str(), told.sequence), (Stream::Jobs, "deploy", 1));
-    assert!(matches!(&told.cause, GaveUp::Terminated(Some(reason)) if reason.starts_with("größe")), "{told:?}");
+    assert!(
+        matches!(&told.cause, GaveUp::Terminated(Some(reason)) if reason.starts_with("größe")),
+        "{told:?}"
+    );
     assert_eq!(told.message.as_ref(), Some(&job), "the queue itself has forgotten it");
     told.ack().await.unwrap();
     assert!(tokio::time::timeout(SHORT_WAIT * 3, given_up.next()).await.is_err(), "told once");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::bus::delivery::Verdict;
 use super::given_up::Abandoned;
+use crate::bus::delivery::Verdict;
 use crate::bus::{
     BusError, Consumer, GaveUp, Kept, Message, PublishError, Published, Start, Stream, subject,
 };

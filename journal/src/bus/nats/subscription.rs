@@ -91,12 +91,8 @@ fn delivery(
         Ok(message) => message,
         Err(reason) => return Err((Box::new(received), reason)),
     };
-    let job = stream.is_work_queue().then(|| Terminated {
-        message: message.clone(),
-        consumer,
-        sequence,
-        attempt,
-    });
+    let job =
+        stream.is_work_queue().then(|| Terminated { message: message.clone(), consumer, sequence, attempt });
     let settle = Reply::to(bus.clone(), &received, job);
     Ok(Delivery::new(message, sequence, attempt, Box::new(settle)))
 }

@@ -143,7 +143,8 @@ impl NatsBus {
     async fn advised(&self, received: async_nats::jetstream::Message) -> Result<Option<GivenUp>, String> {
         let record = received.subject.as_str() == TERMINATED_JOB;
         let told = if record { Advisory::of_record(&received) } else { Advisory::parse(&received.payload) };
-        let known = told.and_then(|told| Some((Stream::named(&told.stream)?, Timestamp::parse(&told.timestamp)?, told)));
+        let known = told
+            .and_then(|told| Some((Stream::named(&told.stream)?, Timestamp::parse(&told.timestamp)?, told)));
         let Some((stream, at, told)) = known else {
             tracing::warn!(subject = %received.subject, "an advisory that cannot be read is passed over");
             received.ack().await.map_err(|error| error.to_string())?;
