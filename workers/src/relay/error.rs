@@ -42,7 +42,9 @@ pub enum RelayError {
         order: u64,
     },
     /// The last message is none that a relay writes.
-    #[error("the last message of DCM_EVENTS was not written by a relay: {reason}; remove it (dcm bus repair)")]
+    #[error(
+        "the last message of DCM_EVENTS was not written by a relay: {reason}; remove it (dcm bus repair)"
+    )]
     Foreign {
         /// What is wrong with it.
         reason: String,
