@@ -211,7 +211,7 @@ pub async fn requeue(bus: &dyn Upkeep, number: u64) -> Result<(), LetterError> {
     let kept = page.iter().find(|kept| kept.sequence == number).and_then(|kept| Some((kept, read(kept)?)));
     let (kept, letter) = kept.ok_or(LetterError::Unknown(number))?;
     let stream = Stream::named(&letter.stream);
-    let original = kept.message.as_ref().ok().and_then(|message| original(message));
+    let original = kept.message.as_ref().ok().and_then(original);
     let (Some(stream), Some(message)) = (stream, original) else {
         return Err(LetterError::NoMessage(number));
     };
