@@ -347,6 +347,7 @@ fn alert_rules_use_what_there_is_and_say_what_to_do() {
     let alerts = alerts();
     let names: BTreeSet<&str> = alerts.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.len() == alerts.len() && names.len() > 15, "{names:?}");
+    let time = Regex::new("^[0-9]+[smh]$").unwrap();
     for (name, rule) in &alerts {
         check_expression(name, rule["expr"].as_str().unwrap());
         assert!(["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{name}");
@@ -355,7 +356,6 @@ fn alert_rules_use_what_there_is_and_say_what_to_do() {
         }
         let guide = format!("docs/operations.md#{}", name.to_lowercase());
         assert_eq!(rule["annotations"]["runbook"].as_str(), Some(guide.as_str()), "{name}");
-        let time = Regex::new("^[0-9]+[smh]$").unwrap();
         assert!(rule["for"].as_str().is_none_or(|text| time.is_match(text)), "{name}");
     }
 }
