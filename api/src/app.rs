@@ -12,7 +12,7 @@ use dcm_journal::fleet::Fleet;
 use dcm_journal::repository::Repository;
 use dcm_journal::store::Journal;
 use dcm_journal::vault::Vault;
-use dcm_projections::{Fragments, ReadModels};
+use dcm_projections::{Fragments, ReadModels, Shown};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -117,6 +117,7 @@ struct Inner {
     parts: Parts,
     list: Fragments,
     list_by_region: Fragments,
+    shown: Shown,
     head: Head,
     deploy_files: Repository<DeployFiles>,
     streams: Arc<Semaphore>,
@@ -128,9 +129,18 @@ impl App {
         let list =
             |piece| Fragments::new(parts.models.subclouds(), render::LIST_HEAD, render::LIST_TAIL, piece);
         let (list, list_by_region) = (list(render::listed), list(render::listed_by_region));
+        let shown = Shown::new(parts.models.subclouds(), render::shown_row);
         let head = Head::new(&parts.journal);
         let deploy_files = Repository::new(Arc::clone(&parts.journal));
-        Self(Arc::new(Inner { parts, list, list_by_region, head, deploy_files, streams: events::places() }))
+        Self(Arc::new(Inner {
+            parts,
+            list,
+            list_by_region,
+            shown,
+            head,
+            deploy_files,
+            streams: events::places(),
+        }))
     }
 
     /// Commands on subclouds.
@@ -196,6 +206,11 @@ impl App {
     /// The list with region names as names, kept rendered (subclouds.md §6.1).
     pub(crate) fn list_by_region(&self) -> &Fragments {
         &self.0.list_by_region
+    }
+
+    /// Single subclouds, kept rendered.
+    pub(crate) fn shown(&self) -> &Shown {
+        &self.0.shown
     }
 
     /// The journal's head, as this process knows it.

@@ -106,7 +106,12 @@ pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
 pub(crate) struct Head {
     appended: watch::Receiver<u64>,
     asked: Mutex<Asked>,
+    /// An order and when the event behind it was recorded, as it was asked for last. That never changes.
+    missed: Mutex<Option<(u64, Timestamp)>>,
 }
+
+/// The journal did not answer.
+struct Unknown;
 
 #[derive(Clone, Copy, Default)]
 struct Asked {
@@ -117,7 +122,7 @@ struct Asked {
 
 impl Head {
     pub(crate) fn new(journal: &Arc<dyn Journal>) -> Self {
-        Self { appended: journal.appended(), asked: Mutex::default() }
+        Self { appended: journal.appended(), asked: Mutex::default(), missed: Mutex::default() }
     }
 
     /// Milliseconds since the journal first had something that a reader at `order` does not show. If the journal does
@@ -130,18 +135,35 @@ impl Head {
     ) -> u64 {
         let since = match self.get(journal).await {
             Some(head) if head <= order => return 0,
-            Some(_) => match tokio::time::timeout(PATIENCE, journal.read_all(order, 1)).await {
-                Ok(Ok(missed)) => match missed.first() {
-                    Some(first) => Some(first.envelope.recorded_at),
-                    None => return 0,
-                },
-                _ => event_time,
+            Some(_) => match self.first_behind(journal, order).await {
+                Ok(Some(first)) => Some(first),
+                Ok(None) => return 0,
+                Err(Unknown) => event_time,
             },
             None => event_time,
         };
         let Some(since) = since else { return 0 };
         let age = chrono::Utc::now().timestamp_micros().saturating_sub(since.micros()) / 1000;
         u64::try_from(age).unwrap_or(0)
+    }
+
+    /// When the first event behind `order` was recorded, if there is one.
+    async fn first_behind(
+        &self,
+        journal: &Arc<dyn Journal>,
+        order: u64,
+    ) -> Result<Option<Timestamp>, Unknown> {
+        let known = *self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, first)) = known.filter(|(behind, _)| *behind == order) {
+            return Ok(Some(first));
+        }
+        let missed = tokio::time::timeout(PATIENCE, journal.read_all(order, 1)).await;
+        let missed = missed.map_err(|_| Unknown)?.map_err(|_| Unknown)?;
+        let first = missed.first().map(|event| event.envelope.recorded_at);
+        if let Some(first) = first {
+            *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some((order, first));
+        }
+        Ok(first)
     }
 
     /// The head; one caller asks the journal for all who come within [`KNOWN_FOR`], and none waits long for it: a read

@@ -9,8 +9,13 @@ mod telemetry;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bus, doctor, events, history, import as take_over, journal, policy, projections, show, vault};
+use commands::{
+    bus, doctor, events, history, import as take_over, journal, policy, projections, show, vault,
+};
 use dcm_workers::playbook::supervisor::{self, SupervisorArgs};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The DC Manager API, event-sourced.
 #[derive(Parser)]

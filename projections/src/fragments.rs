@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use dcm_domain::value::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::ask::Asks;
 use crate::subclouds::{Changes, SubcloudRow, Subclouds};
 
 /// Rendered rows of all subclouds, by id.
@@ -18,6 +19,7 @@ pub struct Fragments {
     render: fn(&SubcloudRow) -> Vec<u8>,
     head: &'static [u8],
     tail: &'static [u8],
+    asks: Asks,
     cache: Mutex<Cache>,
 }
 
@@ -28,6 +30,12 @@ struct Cache {
     event_time: Option<Timestamp>,
     pieces: BTreeMap<i64, Bytes>,
     joined: Option<Bytes>,
+}
+
+impl Cache {
+    fn place(&self) -> (i64, u64) {
+        (self.version, self.position)
+    }
 }
 
 /// A list, and where it was read.
@@ -60,7 +68,7 @@ impl Fragments {
         tail: &'static [u8],
         render: fn(&SubcloudRow) -> Vec<u8>,
     ) -> Self {
-        Self { subclouds, render, head, tail, cache: Mutex::default() }
+        Self { subclouds, render, head, tail, asks: Asks::default(), cache: Mutex::default() }
     }
 
     /// The list, or a page of it, as the read model has it now.
@@ -68,21 +76,40 @@ impl Fragments {
     /// # Errors
     /// If the database fails.
     pub async fn list(&self, page: Option<Page>) -> Result<Snapshot, sqlx::Error> {
+        self.asks.once(self.refresh()).await?;
+        let mut cache = self.cache.lock().await;
+        let (body, next) = match page {
+            Some(page) => self.page(&cache, page),
+            None => (self.whole(&mut cache), None),
+        };
+        Ok(Snapshot { body, position: cache.position, event_time: cache.event_time, next })
+    }
+
+    /// Takes in what changed since the last time; only ever one at once.
+    async fn refresh(&self) -> Result<(), sqlx::Error> {
+        // What is read of another version is shown once all of it is there.
+        let mut filling: Option<Cache> = None;
         loop {
-            let asked = {
-                let cache = self.cache.lock().await;
-                (cache.version, cache.position)
+            let (version, position) = match &filling {
+                Some(cache) => cache.place(),
+                None => self.cache.lock().await.place(),
             };
-            let changes = self.subclouds.changes(asked.0, asked.1).await?;
-            let mut cache = self.cache.lock().await;
-            if !self.take_in(&mut cache, changes, asked) {
+            let changes = self.subclouds.changes(version, position).await?;
+            let more = changes.more;
+            if changes.version != version {
+                filling = Some(Cache::default());
+            }
+            match &mut filling {
+                Some(cache) => self.take_in(cache, changes),
+                None => self.take_in(&mut *self.cache.lock().await, changes),
+            }
+            if more {
                 continue;
             }
-            let (body, next) = match page {
-                Some(page) => self.page(&cache, page),
-                None => (self.whole(&mut cache), None),
-            };
-            return Ok(Snapshot { body, position: cache.position, event_time: cache.event_time, next });
+            if let Some(filled) = filling {
+                *self.cache.lock().await = filled;
+            }
+            return Ok(());
         }
     }
 
@@ -101,21 +128,7 @@ impl Fragments {
         (join(self.head, pieces, self.tail), next)
     }
 
-    /// Changes that another list has taken in meanwhile are not taken back. False if they continue what is no longer
-    /// there: they have to be asked for again.
-    fn take_in(&self, cache: &mut Cache, changes: Changes, asked: (i64, u64)) -> bool {
-        let unchanged = (cache.version, cache.position) == asked;
-        if !unchanged && cache.position >= changes.position {
-            return true;
-        }
-        let partial = asked.0 == changes.version;
-        if partial && cache.version != changes.version {
-            return false;
-        }
-        if cache.version != changes.version {
-            cache.pieces.clear();
-            cache.joined = None;
-        }
+    fn take_in(&self, cache: &mut Cache, changes: Changes) {
         for row in &changes.rows {
             let piece = Bytes::from((self.render)(row));
             let changed = match row.subcloud.deleted {
@@ -129,7 +142,6 @@ impl Fragments {
         cache.version = changes.version;
         cache.position = changes.position;
         cache.event_time = changes.event_time;
-        true
     }
 }
 

@@ -4,6 +4,7 @@
 //! rebuilt at any time; each version has tables of its own, and one row says which version is read.
 
 mod alarms;
+mod ask;
 mod associations;
 mod batch;
 mod checkpoint;
@@ -21,6 +22,7 @@ mod projection;
 mod projector;
 mod rebuild;
 mod rows;
+mod shown;
 mod store;
 mod strategy;
 mod subclouds;
@@ -44,9 +46,10 @@ pub use progress::Progress;
 pub use projection::{ProjectError, Projection, Source};
 pub use projector::Projector;
 pub use rebuild::{Outdated, Phase, Rebuild, RebuildError, RebuildOptions, RebuildStatus, Rebuilt};
+pub use shown::{One, Shown};
 pub use store::{OpenError, ReadModelStatus, ReadModels};
 pub use strategy::{StepRow, Strategies, StrategyRow};
-pub use subclouds::{BackupRunRow, Changes, RunRow, StateCount, SubcloudRow, Subclouds};
+pub use subclouds::{BackupRunRow, Changes, Key, RunRow, StateCount, SubcloudRow, Subclouds};
 pub use system_peers::{SystemPeerRow, SystemPeers};
 pub use table::Table;
 pub use verify::{Extent, Verified, VerifyError};

@@ -1,9 +1,10 @@
 //! Which subcloud a path means (subclouds.md §4).
 
 use axum::extract::FromRequestParts;
+use bytes::Bytes;
 use dcm_domain::value::{Name, Region};
 use dcm_journal::fleet::Reference;
-use dcm_projections::SubcloudRow;
+use dcm_projections::{Key as ShownKey, One, SubcloudRow};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use uuid::Uuid;
@@ -75,6 +76,16 @@ enum Key<'a> {
     Region(&'a str),
 }
 
+impl From<Key<'_>> for ShownKey {
+    fn from(key: Key<'_>) -> Self {
+        match key {
+            Key::Id(id) => Self::Id(id),
+            Key::Name(name) => Self::Name(name.to_owned()),
+            Key::Region(region) => Self::Region(region.to_owned()),
+        }
+    }
+}
+
 impl<'a> Given<'a> {
     /// The reference `text` at `place` of a path, of a client that uses `naming`.
     pub fn new(text: &'a str, place: Place, naming: impl Into<Naming>) -> Self {
@@ -87,6 +98,20 @@ impl<'a> Given<'a> {
     /// 404 `Subcloud not found`; 503 if the read models are not available.
     pub async fn row(self, app: &App) -> Result<SubcloudRow, ApiError> {
         self.find_row(app).await?.ok_or_else(not_found)
+    }
+
+    /// The subcloud as E3 shows it, and where the read model was.
+    ///
+    /// # Errors
+    /// 404 `Subcloud not found`; 503 if the read models are not available.
+    pub(super) async fn shown(self, app: &App) -> Result<(Bytes, One), ApiError> {
+        for key in self.keys() {
+            let mut one = app.shown().get(&key.into()).await?;
+            if let Some(body) = one.body.take() {
+                return Ok((body, one));
+            }
+        }
+        Err(not_found())
     }
 
     /// The subcloud's row, if there is such a subcloud.

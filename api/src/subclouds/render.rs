@@ -244,6 +244,11 @@ pub fn shown(subcloud: &Subcloud, times: Times) -> ShownSubcloud {
     ShownSubcloud { subcloud: body, endpoint_sync_status: endpoints(subcloud) }
 }
 
+/// The answer of E3 for a row, as it is sent.
+pub fn shown_row(row: &SubcloudRow) -> Vec<u8> {
+    json_of(&shown(&row.subcloud, row.into()))
+}
+
 /// What a subcloud's own region says of it; nothing, while it cannot be asked.
 #[derive(Clone, Debug, Default)]
 pub struct OwnSide {

@@ -1,12 +1,13 @@
 //! E3: show one subcloud (subclouds.md §6.2), now or at a moment of the past.
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
 
 use super::query::ShowQuery;
 use super::reference::{Agent, Given, Place};
-use super::render::{self, ShownSubcloud};
+use super::render::ShownSubcloud;
 use crate::app::App;
 use crate::freshness::{Waited, Wanted};
 use crate::history::as_of;
@@ -58,10 +59,8 @@ pub(super) async fn show(
 
 /// The answer for the row that is meant.
 pub(super) async fn row(app: &App, given: Given<'_>, waited: Waited) -> Result<Response, ApiError> {
-    // The position first: what is read afterwards is at least as new.
-    let (position, event_time) = app.models().subclouds().position().await?;
-    let row = given.row(app).await?;
-    let mut response = Json(render::shown(&row.subcloud, (&row).into())).into_response();
-    waited.mark(app, &mut response, position, event_time).await;
+    let (body, read) = given.shown(app).await?;
+    let mut response = ([(CONTENT_TYPE, "application/json")], Body::from(body)).into_response();
+    waited.mark(app, &mut response, read.position, read.event_time).await;
     Ok(response)
 }

@@ -73,7 +73,9 @@ pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, 
     let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
     figures.count(&method, route.template(), status, seconds);
     conclude(&traced, &method, route.template(), status);
-    logged.in_scope(|| match probe {
+    // A line for every read would cost more than the read; whatever may change something is told.
+    let quiet = probe || method.is_safe() && !status.is_server_error();
+    logged.in_scope(|| match quiet {
         true => tracing::debug!(status = status.as_u16(), ms = shown_ms(seconds), "answered"),
         false => tracing::info!(status = status.as_u16(), ms = shown_ms(seconds), "answered"),
     });

@@ -1,5 +1,6 @@
 //! Read model `subclouds`: subclouds with their endpoint statuses, deleted ones, and deployment runs.
 
+mod changes;
 mod fold;
 mod query;
 mod row;
@@ -15,7 +16,9 @@ use crate::batch::Event;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::table::Table;
 
-pub use query::{BackupRunRow, Changes, RunRow, StateCount, Subclouds};
+pub(crate) use changes::News;
+pub use changes::{Changes, Key};
+pub use query::{BackupRunRow, RunRow, StateCount, Subclouds};
 pub use row::SubcloudRow;
 
 /// The one projection of subclouds.

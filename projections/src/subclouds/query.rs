@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use dcm_domain::subcloud::RunKind;
 use dcm_domain::value::{Phase, Timestamp};
@@ -11,7 +12,6 @@ use uuid::Uuid;
 
 use super::PROJECTION;
 use super::row::SubcloudRow;
-use crate::checkpoint::signed;
 use crate::projection::Projection;
 use crate::rows::AnyQuery;
 use crate::store::{ReadModels, bounded, sql};
@@ -19,20 +19,9 @@ use crate::store::{ReadModels, bounded, sql};
 /// Queries of subclouds.
 #[derive(Clone)]
 pub struct Subclouds {
-    models: Arc<ReadModels>,
-}
-
-/// What changed after a position.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    /// Version of the read model they were read from.
-    pub version: i64,
-    /// Position they were read at.
-    pub position: u64,
-    /// When the last event folded there was recorded.
-    pub event_time: Option<Timestamp>,
-    /// Rows that changed, deleted ones included.
-    pub rows: Vec<SubcloudRow>,
+    pub(super) models: Arc<ReadModels>,
+    /// The version that was active when it was last asked for: a guess, which every statement that uses it checks.
+    pub(super) version: Arc<AtomicI64>,
 }
 
 /// A deployment run, as its row says.
@@ -74,8 +63,8 @@ pub struct StateCount {
 const RUNS_AT_ONCE: usize = 1000;
 
 impl Subclouds {
-    pub(crate) const fn new(models: Arc<ReadModels>) -> Self {
-        Self { models }
+    pub(crate) fn new(models: Arc<ReadModels>) -> Self {
+        Self { models, version: Arc::new(AtomicI64::new(1)) }
     }
 
     /// The subcloud with this id, unless it is deleted.
@@ -119,30 +108,6 @@ impl Subclouds {
     pub async fn deleted_by_name(&self, name: &str) -> Result<Option<SubcloudRow>, sqlx::Error> {
         let name = name.to_owned();
         self.one("name = $1 and deleted = 1 order by position desc limit 1", |query| query.bind(name)).await
-    }
-
-    /// The rows that changed after `position`, which was read from `version`. If another version is active by now,
-    /// every row is a change.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn changes(&self, version: i64, position: u64) -> Result<Changes, sqlx::Error> {
-        bounded(async {
-            let mut tx = self.models.reads.begin().await?;
-            let active = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-            let after = if active == version { position } else { 0 };
-            // The checkpoint first: rows that are newer than it are then read again, never missed.
-            let (position, event_time) = place(&mut tx, active).await?;
-            let text = format!("select state from subcloud_v{active} where position > $1");
-            let rows = sqlx::query(sql(text)).bind(signed(after)).fetch_all(&mut *tx).await?;
-            Ok(Changes {
-                version: active,
-                position,
-                event_time,
-                rows: rows.iter().map(row).collect::<Result<_, _>>()?,
-            })
-        })
-        .await
     }
 
     /// Where the read model is, and when the last event it folded was recorded.

@@ -7,6 +7,7 @@ mod deadline;
 mod faults;
 mod interleaved;
 mod rebuilds;
+mod shown;
 mod site;
 mod verify;
 

@@ -1,0 +1,130 @@
+//! One question to the database for all who ask the same at once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Asks that take turns: one that begins after somebody came answers him too. So the answer is never older than the
+/// request it is for, and sixteen readers cost two questions instead of sixteen. All who wait are woken at once: one after
+/// the other, as from a queue, would cost more than the question.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    turn: Mutex<Turn>,
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    begun: u64,
+    /// The last one that was answered.
+    answered: u64,
+    is_taken: bool,
+}
+
+impl Asks {
+    /// Runs `ask`, unless one that began after this call has been answered by the time it is this caller's turn. What `ask`
+    /// found must be where all can read it.
+    ///
+    /// # Errors
+    /// Those of `ask`, of this caller's own.
+    pub(crate) async fn once<E>(&self, ask: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        let came = self.turn().begun;
+        loop {
+            // Registered before looking, so that no end is missed.
+            let ended = self.ended.notified();
+            {
+                let mut turn = self.turn();
+                if turn.answered > came {
+                    return Ok(());
+                }
+                if !turn.is_taken {
+                    turn.is_taken = true;
+                    turn.begun += 1;
+                    break;
+                }
+            }
+            ended.await;
+        }
+        // Also when this caller goes away while it asks.
+        let _next = Next(self);
+        ask.await?;
+        let mut turn = self.turn();
+        turn.answered = turn.begun;
+        Ok(())
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives the turn back.
+struct Next<'a>(&'a Asks);
+
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        self.0.turn().is_taken = false;
+        self.0.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::cell::Cell;
+    use std::convert::Infallible;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_come_while_one_asks_share_the_next_question() {
+        let (asks, asked, gate) = (Asks::default(), Cell::new(0), Notify::new());
+        let ask = || {
+            asks.once(async {
+                asked.set(asked.get() + 1);
+                gate.notified().await;
+                Ok::<_, Infallible>(())
+            })
+        };
+        let (first, second, third) = (ask(), ask(), ask());
+        tokio::pin!(first, second, third);
+        // All three have come and the first asks.
+        assert!(futures_poll(first.as_mut()).await.is_none());
+        assert!(futures_poll(second.as_mut()).await.is_none());
+        assert!(futures_poll(third.as_mut()).await.is_none());
+        gate.notify_one();
+        first.await.unwrap();
+        gate.notify_one();
+        second.await.unwrap();
+        third.await.unwrap();
+        assert_eq!(asked.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_failed_or_was_given_up_answers_nobody() {
+        let asks = Asks::default();
+        assert_eq!(asks.once(async { Err("away") }).await, Err("away"));
+        {
+            let given_up = asks.once(std::future::pending::<Result<(), Infallible>>());
+            tokio::pin!(given_up);
+            assert!(futures_poll(given_up).await.is_none());
+        }
+        let asked = Cell::new(false);
+        asks.once(async { Ok::<_, Infallible>(asked.set(true)) }).await.unwrap();
+        assert!(asked.get());
+    }
+
+    /// Polls once.
+    async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match future.as_mut().poll(context) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}
