@@ -81,6 +81,8 @@ fn main() -> ExitCode {
     if let Command::ExecPlaybook { argv } = command {
         return supervisor::main(SupervisorArgs { argv });
     }
+    // The allocator asks for huge pages, which double what a small server holds; where the kernel knows none, all is well.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     // Two providers are compiled in by dependencies; without a choice rustls refuses to choose.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("dcm: the TLS provider is installed already");

@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub struct Plan {
     /// How many subclouds; managed, online, complete and in sync.
     pub subclouds: usize,
-    /// How often each was then released and taken back: four or five events each time.
+    /// How often each was then released and taken back: four events each time.
     pub turns: usize,
 }
 

@@ -19,7 +19,7 @@ use crate::table::{Row, Target};
 use crate::world::{Engine, timed};
 
 /// Events of one release and return.
-const EVENTS_OF_A_TURN: usize = 5;
+const EVENTS_OF_A_TURN: usize = 4;
 const SELECT: &str = "select ord, body from journal_event where stream = $1 order by revision";
 
 /// Loading one long stream, without a snapshot, beside a SELECT of its rows.
