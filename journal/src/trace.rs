@@ -80,7 +80,8 @@ fn context(span: &Span) -> Option<SpanContext> {
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let mut fields = traceparent.split('-');
     let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    if version != "00" || fields.next().is_some() {
+    let lengths = (trace.len(), span.len(), flags.len());
+    if version != "00" || lengths != (32, 16, 2) || fields.next().is_some() {
         return None;
     }
     let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?);

@@ -4,8 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::edition::Edition;
+
 /// Asks that take turns: one that begins after somebody came answers him too. So the answer is never older than the
-/// request it is for, and sixteen readers cost two questions instead of sixteen. All who wait are woken at once: one after
+/// request it is for, and sixteen readers cost two questions instead of sixteen; or none, while this process knows that
+/// nothing changed. All who wait are woken at once: one after
 /// the other, as from a queue, would cost more than the question.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
@@ -19,16 +22,28 @@ struct Turn {
     /// The last one that was answered.
     answered: u64,
     is_taken: bool,
+    /// The edition that the last answer shows, if that is known.
+    edition: Option<u64>,
 }
 
 impl Asks {
-    /// Runs `ask`, unless one that began after this call has been answered by the time it is this caller's turn. What `ask`
-    /// found must be where all can read it.
+    /// Runs `ask`, unless the last answer shows the present edition, or one that began after this call has been answered by
+    /// the time it is this caller's turn. What `ask` found must be where all can read it.
     ///
     /// # Errors
     /// Those of `ask`, of this caller's own.
-    pub(crate) async fn once<E>(&self, ask: impl Future<Output = Result<(), E>>) -> Result<(), E> {
-        let came = self.turn().begun;
+    pub(crate) async fn once<E>(
+        &self,
+        edition: &Edition,
+        ask: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let came = {
+            let turn = self.turn();
+            if turn.edition.is_some() && turn.edition == edition.shown() {
+                return Ok(());
+            }
+            turn.begun
+        };
         loop {
             // Registered before looking, so that no end is missed.
             let ended = self.ended.notified();
@@ -47,9 +62,11 @@ impl Asks {
         }
         // Also when this caller goes away while it asks.
         let _next = Next(self);
+        let asked_for = edition.shown();
         ask.await?;
         let mut turn = self.turn();
         turn.answered = turn.begun;
+        turn.edition = asked_for;
         Ok(())
     }
 
@@ -82,8 +99,9 @@ mod tests {
     #[tokio::test]
     async fn those_who_come_while_one_asks_share_the_next_question() {
         let (asks, asked, gate) = (Asks::default(), Cell::new(0), Notify::new());
+        let shared = Edition::new(false);
         let ask = || {
-            asks.once(async {
+            asks.once(&shared, async {
                 asked.set(asked.get() + 1);
                 gate.notified().await;
                 Ok::<_, Infallible>(())
@@ -105,16 +123,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_that_failed_or_was_given_up_answers_nobody() {
-        let asks = Asks::default();
-        assert_eq!(asks.once(async { Err("away") }).await, Err("away"));
+        let (asks, shared) = (Asks::default(), Edition::new(false));
+        assert_eq!(asks.once(&shared, async { Err("away") }).await, Err("away"));
         {
-            let given_up = asks.once(std::future::pending::<Result<(), Infallible>>());
+            let given_up = asks.once(&shared, std::future::pending::<Result<(), Infallible>>());
             tokio::pin!(given_up);
             assert!(futures_poll(given_up).await.is_none());
         }
         let asked = Cell::new(false);
-        asks.once(async { Ok::<_, Infallible>(asked.set(true)) }).await.unwrap();
+        let asking = async {
+            asked.set(true);
+            Ok::<_, Infallible>(())
+        };
+        asks.once(&shared, asking).await.unwrap();
         assert!(asked.get());
+    }
+
+    #[tokio::test]
+    async fn an_edition_is_asked_for_once_and_one_that_is_being_made_each_time() {
+        let (asks, asked) = (Asks::default(), Cell::new(0));
+        let ask = async |edition: &Edition| {
+            let asking = async {
+                asked.set(asked.get() + 1);
+                Ok::<_, Infallible>(())
+            };
+            asks.once(edition, asking).await.unwrap();
+            asked.get()
+        };
+        let edition = Edition::new(true);
+        assert_eq!((ask(&edition).await, ask(&edition).await), (1, 1));
+        edition.commits();
+        assert_eq!((ask(&edition).await, ask(&edition).await), (2, 3));
+        // The end of that commit stayed unknown; the next one tells.
+        edition.commits();
+        edition.committed();
+        assert_eq!((ask(&edition).await, ask(&edition).await), (4, 4));
     }
 
     /// Polls once.

@@ -9,6 +9,7 @@ mod associations;
 mod batch;
 mod checkpoint;
 mod compare;
+mod edition;
 mod entities;
 mod failure;
 mod fragments;

@@ -302,7 +302,7 @@ impl Projector {
             }
         }
         self.advance(&mut tx, places, batch).await.map_err(|error| (None, error))?;
-        tx.commit().await.map_err(of_none)?;
+        self.models.commit(tx).await.map_err(of_none)?;
         metrics::counter!("dcm_projected_events_total").increment(batch.len() as u64);
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Shown {
     /// If the database fails.
     pub async fn get(&self, key: &Key) -> Result<One, sqlx::Error> {
         if self.cache().bodies.contains(key) {
-            self.asks.once(self.refresh()).await?;
+            self.asks.once(self.subclouds.edition(), self.refresh()).await?;
             if let Some(one) = self.cache().get(key) {
                 return Ok(one);
             }

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr, SqlStr};
 use crate::alarms::Alarms;
 use crate::associations::Associations;
 use crate::checkpoint::{self, Checkpoint};
+use crate::edition::Edition;
 use crate::failure::{self, Failure};
 use crate::groups::Groups;
 use crate::history::History;
@@ -56,6 +57,7 @@ pub struct ReadModels {
     pub(crate) embedded: bool,
     pub(crate) journal: JournalId,
     projections: Vec<&'static dyn Projection>,
+    pub(crate) edition: Edition,
     progress: Progress,
 }
 
@@ -110,7 +112,9 @@ impl ReadModels {
             _ => return Err(OpenError::UnknownUrl),
         };
         let progress = Progress::new(reads.clone());
-        let models = Self { reads, writes, embedded, journal, projections, progress };
+        // The lock on the directory keeps every other process away from an embedded file.
+        let edition = Edition::new(embedded);
+        let models = Self { reads, writes, embedded, journal, projections, edition, progress };
         models.migrate().await?;
         Ok(Arc::new(models))
     }
@@ -228,6 +232,14 @@ impl ReadModels {
             true => "cast(round(unixepoch('subsec') * 1000) as integer) * 1000",
             false => "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
         }
+    }
+
+    /// Commits what changes rows that are read.
+    pub(crate) async fn commit(&self, tx: sqlx::Transaction<'_, sqlx::Any>) -> Result<(), sqlx::Error> {
+        self.edition.commits();
+        tx.commit().await?;
+        self.edition.committed();
+        Ok(())
     }
 
     /// The version of a read model that is read now, asked inside the query's own transaction.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::check::{Answers, Credentials, Stop};
 use super::remote::{Remote, RemoteError};
@@ -16,9 +16,12 @@ const MAX_REMOTE: usize = 8;
 /// How often files that go away while they are read are looked for again.
 const TRIES: usize = 3;
 
-/// The policy. Every decision looks first whether the files changed, so that an edit holds from the next request on.
+/// The policy. Every decision looks first whether the files changed, unless somebody did a moment ago, so that an edit
+/// holds at once.
 pub struct Policy {
     sources: Sources,
+    /// How long a look is good for.
+    looks_every: Duration,
     rules: RwLock<Arc<Rules>>,
     seen: Mutex<Seen>,
     problem: Mutex<Option<SourceError>>,
@@ -42,6 +45,8 @@ struct Looks {
     turn: tokio::sync::Mutex<()>,
     begun: AtomicU64,
     ended: AtomicU64,
+    /// When the last one began that has ended.
+    looked_at: Mutex<Option<Instant>>,
     /// Whether the last one that was waited for took too long.
     late: AtomicBool,
 }
@@ -64,9 +69,16 @@ impl Policy {
         Ok(Self::new(sources, rules, seen))
     }
 
+    /// Looks at the files again only when the last look is `moment` old: under load a look costs more than a decision.
+    #[must_use]
+    pub fn looking_every(self, moment: Duration) -> Self {
+        Self { looks_every: moment, ..self }
+    }
+
     fn new(sources: Sources, rules: Rules, seen: Seen) -> Self {
         Self {
             sources,
+            looks_every: Duration::ZERO,
             rules: RwLock::new(Arc::new(rules)),
             seen: Mutex::new(seen),
             problem: Mutex::default(),
@@ -120,7 +132,7 @@ impl Policy {
 
     /// Brings the rules up to date with their files. What is wrong with the files is logged when it is news.
     pub async fn refresh(self: &Arc<Self>) {
-        if self.sources.is_empty() {
+        if self.sources.is_empty() || self.looks.is_fresh(self.looks_every) {
             return;
         }
         let waited = tokio::time::timeout(PATIENCE, self.look_in_turn()).await;
@@ -140,7 +152,9 @@ impl Policy {
         let policy = Arc::clone(self);
         // Files may lie on something slow.
         let looked = tokio::task::spawn_blocking(move || {
+            let now = Instant::now();
             policy.look();
+            policy.looks.looked(now);
             policy.looks.ended.fetch_max(number, Ordering::SeqCst);
         });
         if let Err(error) = looked.await {
@@ -174,6 +188,17 @@ impl Policy {
             tracing::error!(%problem, "the policy cannot be used; the rules from before stay in force");
         }
         *held = problem;
+    }
+}
+
+impl Looks {
+    fn looked(&self, at: Instant) {
+        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    fn is_fresh(&self, moment: Duration) -> bool {
+        let at = *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        at.is_some_and(|at| at.elapsed() < moment)
     }
 }
 

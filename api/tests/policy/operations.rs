@@ -107,6 +107,8 @@ const GUARDS: &[(&str, &str, Guard)] = &[
     ("GET", "/projections", Reader),
     ("POST", "/projections/{}/rebuild", Admin),
     ("POST", "/projections/{}/rollback", Admin),
+    ("POST", "/projections/{}/cancel", Admin),
+    ("POST", "/projections/verify", Admin),
 ];
 
 /// An operation of the API.

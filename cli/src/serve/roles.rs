@@ -27,6 +27,8 @@ use crate::config::{Config, Controller, Role};
 
 /// Pause before a singleton that failed is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long an edit of the policy files may go unnoticed.
+const POLICY_LOOK: Duration = Duration::from_millis(20);
 
 /// The whole HTTP service.
 ///
@@ -39,6 +41,7 @@ pub fn router(process: &Process) -> Result<axum::Router, Failure> {
         let bus = Arc::clone(&bus);
         async move { bus.health().await.map_err(|error| error.to_string()) }
     });
+    let policy = process.config.open_policy().map_err(|error| Failure::start("policy", error))?;
     let app = dcm_api::App::new(Parts {
         fleet: Arc::clone(&stores.fleet),
         models: Arc::clone(&stores.models),
@@ -49,7 +52,7 @@ pub fn router(process: &Process) -> Result<axum::Router, Failure> {
         metrics: process.metrics.clone(),
         asyncapi: dcm_schemas::asyncapi::asyncapi(),
         platform: Arc::new(ConfiguredPlatform { local_system: local_system(&process.config) }),
-        policy: Arc::new(process.config.open_policy().map_err(|error| Failure::start("policy", error))?),
+        policy: Arc::new(policy.looking_every(POLICY_LOOK)),
         stop: process.requests.stop.clone(),
     });
     let authentication = authentication::of(&process.config)?;

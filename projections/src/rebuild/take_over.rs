@@ -140,7 +140,7 @@ impl Rebuild {
             found = Some(again);
         }
         self.switch(&mut tx, live.version, held.epoch).await?;
-        tx.commit().await?;
+        self.models.commit(tx).await?;
         Ok((position, Attempt::Taken(found)))
     }
 

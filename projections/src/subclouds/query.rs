@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::PROJECTION;
 use super::row::SubcloudRow;
+use crate::edition::Edition;
 use crate::projection::Projection;
 use crate::rows::AnyQuery;
 use crate::store::{ReadModels, bounded, sql};
@@ -65,6 +66,11 @@ const RUNS_AT_ONCE: usize = 1000;
 impl Subclouds {
     pub(crate) fn new(models: Arc<ReadModels>) -> Self {
         Self { models, version: Arc::new(AtomicI64::new(1)) }
+    }
+
+    /// Which edition of the rows is shown, if this process knows.
+    pub(crate) fn edition(&self) -> &Edition {
+        &self.models.edition
     }
 
     /// The subcloud with this id, unless it is deleted.
