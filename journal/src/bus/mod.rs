@@ -89,8 +89,9 @@ pub trait Bus: Send + Sync + 'static {
         Ok(tail.message.map(|message| Last { sequence: tail.sequence, message }))
     }
 
-    /// Stores a message and returns once the bus has it. With `expected_last`, only if the stream ends there. This is
-    /// asked before the message id: a repeated message with a stale expectation is fenced, not a duplicate.
+    /// Stores a message and returns once the bus has it. With `expected_last`, only if the stream ends there. A repeated
+    /// message with a stale expectation is not stored again: it is fenced, or, by servers that copy the stream among
+    /// them and look at the id first, told as a duplicate.
     async fn publish(
         &self,
         stream: Stream,

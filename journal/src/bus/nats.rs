@@ -12,7 +12,7 @@ mod upkeep;
 mod url;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::context::{
@@ -37,6 +37,8 @@ pub use url::NatsUrl;
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 /// How long [`Bus::health`] may take.
 const HEALTH_LIMIT: Duration = Duration::from_secs(1);
+/// Pause before the end of a stream is asked for again.
+const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 /// How long one pull request stays open before it is renewed.
 const PULL_EXPIRY: Duration = Duration::from_secs(30);
 /// How many messages of a batch may be unacknowledged; more gain nothing (measured) and delay the notice of a fence.
@@ -128,6 +130,18 @@ impl NatsBus {
         }
     }
 
+    /// The end of a stream as it is told at once.
+    async fn tail_now(&self, stream: Stream) -> Result<Tail, BusError> {
+        let Some(found) = self.find(stream).await? else {
+            return Ok(Tail { sequence: 0, message: None, incarnation: String::new() });
+        };
+        let info = found.cached_info();
+        let raw = if info.state.messages == 0 { None } else { self.last_raw(&found, stream).await? };
+        let message = raw.map(|raw| convert::any_message(&raw.subject, &raw.headers, raw.payload));
+        let incarnation = info.created.unix_timestamp_nanos().to_string();
+        Ok(Tail { sequence: info.state.last_sequence, message, incarnation })
+    }
+
     /// Sends a message without waiting for its acknowledgement.
     async fn send(
         &self,
@@ -186,14 +200,16 @@ impl Bus for NatsBus {
     }
 
     async fn tail(&self, stream: Stream) -> Result<Tail, BusError> {
-        let Some(found) = self.find(stream).await? else {
-            return Ok(Tail { sequence: 0, message: None, incarnation: String::new() });
-        };
-        let info = found.cached_info();
-        let raw = if info.state.messages == 0 { None } else { self.last_raw(&found, stream).await? };
-        let message = raw.map(|raw| convert::any_message(&raw.subject, &raw.headers, raw.payload));
-        let incarnation = info.created.unix_timestamp_nanos().to_string();
-        Ok(Tail { sequence: info.state.last_sequence, message, incarnation })
+        let give_up = Instant::now() + self.settings.request_timeout;
+        loop {
+            match self.tail_now(stream).await {
+                // A cluster that elects a leader says no for a moment.
+                Err(BusError::Unavailable { .. }) if Instant::now() < give_up => {
+                    tokio::time::sleep(ELECTION_PAUSE).await;
+                }
+                told => return told,
+            }
+        }
     }
 
     async fn publish(

@@ -111,8 +111,8 @@ pub async fn the_same_id_is_stored_once(bus: AnyBus) {
     let duplicate = Published { sequence: 1, duplicate: true };
     assert_eq!(bus.publish(Stream::Events, message.clone(), None).await.unwrap(), duplicate);
     assert_eq!(bus.publish(Stream::Events, message.clone(), Some(2)).await.unwrap(), duplicate);
-    let stale = bus.publish(Stream::Events, message, Some(0)).await.unwrap_err();
-    assert_eq!(stale, PublishError::Fenced { last: 2 }, "the fence comes first");
+    let stale = bus.publish(Stream::Events, message, Some(0)).await;
+    assert!(stale == Ok(duplicate) || stale == Err(PublishError::Fenced { last: 2 }), "{stale:?}");
     assert_eq!(bus.tail(Stream::Events).await.unwrap().sequence, 2);
 }
 
