@@ -312,7 +312,12 @@ async fn an_import_that_was_killed_goes_on_where_it_stopped() {
     // The journal's tables are there before the import, to hold it up at a certain event.
     let journal = dcm_journal::store::open(&target[1], dir.path()).await.unwrap();
     let mut gate = Gate::shut(&target[1]).await;
-    let mut running = std::process::Command::new(dcm_binary())
+    let mut import_to_be_killed = std::process::Command::new(dcm_binary());
+    // The variables of the tests are no configuration of the program.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DCM_")) {
+        import_to_be_killed.env_remove(name);
+    }
+    let mut running = import_to_be_killed
         .args(arguments(&from, &target, &[]))
         .current_dir(dir.path())
         .stdout(Stdio::null())
