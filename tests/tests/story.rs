@@ -234,7 +234,8 @@ async fn the_operators_commands(way: Way) {
     assert!(verified.lines().all(|line| line.ends_with(" 0 differ")), "{verified}");
     let verified = dcm(&http, &["projections", "verify", "subclouds", "--sample", "5", "--json"]).await;
     let verified: Value = serde_json::from_str(&verified).unwrap();
-    assert_eq!((&verified["ok"], &verified["projections"][0]["streams"]), (&json!(true), &json!(2)));
+    let streams = verified["projections"][0]["streams"].as_u64().unwrap();
+    assert!(verified["ok"] == true && (2..=5).contains(&streams), "{verified}");
     dcm(&http, &["projections", "rollback", "subclouds"]).await;
     assert_eq!(version(&listed().await), first);
     // ... and so is the one that is rolled back to.

@@ -21,12 +21,14 @@ pub struct Projecting {
 }
 
 impl Projecting {
-    /// Projects until `held` is cancelled.
+    /// Projects until `held` is cancelled. Where checkpoints have no fence, a step that is under way does not hear of it: that
+    /// is what they have it for.
     pub async fn run(self, held: &CancellationToken) {
+        let is_deaf = self.node.world.broken == Some(Broken::Checkpoint);
         while !held.is_cancelled() {
             let more = tokio::select! {
                 biased;
-                () = held.cancelled() => return,
+                () = held.cancelled(), if !is_deaf => return,
                 more = self.step() => more,
             };
             if more != Some(true) {
