@@ -12,6 +12,8 @@ mod upkeep;
 mod url;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
@@ -72,6 +74,8 @@ pub struct NatsBus {
     link: Link,
     context: Context,
     settings: NatsSettings,
+    /// Whether servers copy the streams among them, as they were set up.
+    copied: Arc<AtomicBool>,
 }
 
 impl NatsBus {
@@ -89,7 +93,7 @@ impl NatsBus {
             .timeout(settings.ack_timeout.max(settings.request_timeout))
             .ack_timeout(settings.ack_timeout)
             .build(link.client.clone());
-        Ok(Self { link, context, settings })
+        Ok(Self { link, context, settings, copied: Arc::default() })
     }
 
     async fn request<T>(&self, call: impl Future<Output = T> + Send) -> Result<T, BusError> {
@@ -196,6 +200,7 @@ impl NatsBus {
 #[async_trait]
 impl Bus for NatsBus {
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError> {
+        self.copied.store(settings.replicas > 1, Ordering::Relaxed);
         self.set_up(settings).await
     }
 
@@ -232,10 +237,13 @@ impl Bus for NatsBus {
         let mut in_flight = VecDeque::with_capacity(MAX_IN_FLIGHT.min(messages.len()));
         let mut unsent = None;
         // A sequence alone does not chain the batch: after a refused message, a later one whose number happens to fit
-        // would be stored out of order. So each also expects its predecessor's id.
+        // would be stored out of order. So each also expects its predecessor's id. Where servers copy the stream, one that
+        // expects another's id leaves it without a leader for good (seen with 2.15): there each waits for the one before.
+        let copied = self.copied.load(Ordering::Relaxed);
+        let most = if copied { 1 } else { MAX_IN_FLIGHT };
         let mut predecessor = None;
         for (expected_last, message) in (first_expected_last..).zip(messages) {
-            if in_flight.len() >= MAX_IN_FLIGHT
+            if in_flight.len() >= most
                 && let Some(ack) = in_flight.pop_front()
             {
                 match self.stored(stream, ack).await {
@@ -243,7 +251,8 @@ impl Bus for NatsBus {
                     Err(source) => return Err(BatchError { stored, source }),
                 }
             }
-            let expected = Expected { sequence: Some(expected_last), id: predecessor.replace(message.id) };
+            let id = predecessor.replace(message.id).filter(|_| !copied);
+            let expected = Expected { sequence: Some(expected_last), id };
             match self.send(stream, message, expected).await {
                 Ok(ack) => in_flight.push_back(ack),
                 Err(error) => {
