@@ -237,8 +237,8 @@ impl Bus for NatsBus {
         let mut in_flight = VecDeque::with_capacity(MAX_IN_FLIGHT.min(messages.len()));
         let mut unsent = None;
         // A sequence alone does not chain the batch: after a refused message, a later one whose number happens to fit
-        // would be stored out of order. So each also expects its predecessor's id. Where servers copy the stream, one that
-        // expects another's id leaves it without a leader for good (seen with 2.15): there each waits for the one before.
+        // would be stored out of order. So each also expects its predecessor's id. Where servers copy the stream, a batch that
+        // was refused so left it without a leader for good (seen with 2.15): there each message waits for the one before.
         let copied = self.copied.load(Ordering::Relaxed);
         let most = if copied { 1 } else { MAX_IN_FLIGHT };
         let mut predecessor = None;
