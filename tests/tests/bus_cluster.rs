@@ -2,6 +2,7 @@
 //! events is killed or moves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[macro_use]
 #[path = "../../journal/tests/bus/contract.rs"]
 mod contract;
 
@@ -57,31 +58,7 @@ macro_rules! contract_suite {
     };
 }
 
-contract_suite!(
-    an_empty_stream_has_no_last,
-    last_is_what_was_published,
-    setting_up_again_keeps_what_is_there,
-    a_stale_publisher_is_fenced,
-    the_same_id_is_stored_once,
-    what_cannot_travel_is_refused,
-    a_batch_keeps_its_order,
-    a_batch_says_how_far_it_came,
-    a_durable_consumer_resumes,
-    consumers_of_one_name_share,
-    several_filters_select,
-    refused_deliveries_come_again,
-    unsettled_deliveries_come_again_a_bounded_number_of_times,
-    terminated_deliveries_do_not_come_again,
-    a_job_goes_to_one_worker,
-    an_unfinished_job_comes_again,
-    a_start_is_kept,
-    signals_reach_who_listens,
-    what_is_kept_can_be_read_and_removed,
-    of_a_dead_letter_the_last_is_kept,
-    what_consumers_give_up_is_told,
-    a_terminated_job_is_told_whole,
-    a_consumer_runs_until_it_is_stopped,
-);
+every_case!(contract_suite);
 
 /// What a consumer saw: the orders of events, and whether one came for the first time behind a later one.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,12 @@
-//! `dcm doctor` and `dcm config check`: what an operator asks before and when something is down.
+//! `dcm doctor` and `dcm config check`: what an operator asks before and when something is down; and the change of the
+//! vault's key.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::ffi::OsString;
 
-use dcm_tests::{Finished, Postgres, Stores, ansible_playbook, repository, run_dcm};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use dcm_tests::{Finished, Postgres, Serve, Site, Stores, WorkDir, ansible_playbook, repository, run_dcm};
 
 async fn dcm(words: &[&str], stores: Option<&Stores>, rest: &[String]) -> Finished {
     let words = words.iter().map(|word| (*word).to_owned());
@@ -84,4 +87,35 @@ async fn a_configuration_is_checked_without_starting() {
         let refused = dcm(&["serve"], None, &flags).await;
         assert!(!refused.status.success() && refused.stderr.contains(key), "{flags:?}: {}", refused.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_vault_that_was_sealed_anew_needs_the_new_key_alone() {
+    let dir = WorkDir::new("reseal");
+    let serve = Serve::new().data_dir(dir.path());
+    let mut running = serve.start().await;
+    let site = Site::new("subcloud1", 1).without_install().without_config();
+    let _ = running.http().post_form("/v1.0/subclouds/", &site.add_form()).await.expect(200);
+    assert!(running.terminate().await.success());
+
+    let file = dir.path().join("vault.key");
+    let old = std::fs::read_to_string(&file).unwrap();
+    let new = format!("new {}\n", STANDARD.encode([7_u8; 32]));
+    let reseal = async || {
+        let place = ["--data-dir".to_owned(), dir.path().display().to_string()];
+        dcm(&["vault", "reseal"], None, &place).await.ok()
+    };
+    std::fs::write(&file, format!("{}\n{new}", old.trim_end())).unwrap();
+    let first = reseal().await;
+    assert!(!first.starts_with("0 entries"), "{first}");
+    std::fs::write(&file, &new).unwrap();
+    let again = reseal().await;
+    assert!(again.starts_with("0 entries"), "{again}");
+
+    let mut with_new = serve.start().await;
+    let _ = with_new.http().get("/v1.0/subclouds/subcloud1").send().await.expect(200);
+    assert!(with_new.terminate().await.success());
+    std::fs::write(&file, &old).unwrap();
+    let refused = serve.try_start().await.expect_err("the old key opens nothing any more");
+    assert!(refused.stderr.contains("lacks key `new`"), "{}", refused.stderr);
 }
