@@ -77,6 +77,18 @@ impl Nats {
         self.dir.path().join("storage")
     }
 
+    /// Writes what no flag says. Left to itself, JetStream promises to streams no more than a share of the space that is
+    /// free on this machine, and refuses those whose bounds are above it, however little they will hold.
+    fn configuration(&self) -> PathBuf {
+        let file = self.dir.path().join("nats.conf");
+        let text = format!(
+            "jetstream {{ store_dir: {:?}, max_file_store: 1TB, max_memory_store: 1GB }}\n",
+            self.storage()
+        );
+        std::fs::write(&file, text).expect("write the configuration of nats-server");
+        file
+    }
+
     /// Stops in good order: what was acknowledged is on disk.
     pub async fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
@@ -129,9 +141,8 @@ impl Nats {
                 "127.0.0.1".into(),
                 "--port".into(),
                 self.port.to_string().into(),
-                "--jetstream".into(),
-                "--store_dir".into(),
-                self.storage().into_os_string(),
+                "--config".into(),
+                self.configuration().into_os_string(),
                 "--ports_file_dir".into(),
                 dir.as_os_str().to_owned(),
             ]

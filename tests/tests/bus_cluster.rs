@@ -143,7 +143,15 @@ impl Bed {
         has_seen(&mut self.passing, order).await;
     }
 
-    /// Everything is on the bus once and in order, and both consumers saw all of it, in order the first time.
+    /// Neither consumer saw an event before the one it follows.
+    fn seen_in_order(&self) {
+        for seen in [&self.kept, &self.passing] {
+            assert_eq!(seen.borrow().jumped, [0; 0], "an event was seen before the one it follows");
+        }
+    }
+
+    /// Everything is on the bus once and in order, and both consumers saw all of it. Not always in order: what a server that
+    /// died or hung had on its way comes again, and by then its followers may have come.
     async fn end(mut self) {
         let head = self.journal.head().await.unwrap();
         self.seen_by_both(head).await;
@@ -153,7 +161,6 @@ impl Bed {
         assert_eq!((found.events, found.messages), (head, head));
         for seen in [self.kept.borrow().clone(), self.passing.borrow().clone()] {
             assert_eq!(seen.orders, (1..=head).collect());
-            assert_eq!(seen.jumped, [0; 0], "an event was seen before the one it follows");
         }
         self.stop.cancel();
         self.relaying.await.unwrap();
@@ -184,6 +191,7 @@ async fn consumers_go_on_when_the_leader_moves_or_hangs() {
     cluster.move_leader("DCM_EVENTS").await;
     append(&*bed.journal, EVENTS).await;
     bed.seen_by_both(2 * EVENTS).await;
+    bed.seen_in_order();
     let hung = cluster.leader("DCM_EVENTS").await;
     cluster.node(hung).pause();
     append(&*bed.journal, EVENTS).await;

@@ -88,10 +88,7 @@ async fn what_nats_cannot_change_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_server_that_is_not_fit_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("nats.conf");
-    std::fs::write(&file, "max_payload: 32KB\n").unwrap();
-    let server = NatsServer::with_arguments(&["-c", file.to_str().unwrap()]).await;
+    let server = NatsServer::with_configuration("max_payload: 32KB").await;
     let said = restarted(&server, &StreamSettings::default()).await.unwrap_err().to_string();
     assert!(said.contains("max_payload") && said.contains("65536"), "{said}");
 

@@ -10,6 +10,7 @@ use dcm_journal::bus::{NatsBus, NatsSettings, NatsUrl};
 pub struct NatsServer {
     directory: tempfile::TempDir,
     arguments: Vec<String>,
+    configuration: &'static str,
     port: u16,
     child: Option<Child>,
 }
@@ -17,14 +18,23 @@ pub struct NatsServer {
 impl NatsServer {
     /// Starts a server and waits until it listens.
     pub async fn new() -> Self {
-        Self::with_arguments(&[]).await
+        Self::begun(&[], "").await
     }
 
     /// The same with further command-line arguments.
     pub async fn with_arguments(arguments: &[&str]) -> Self {
+        Self::begun(arguments, "").await
+    }
+
+    /// The same with a further line of its configuration.
+    pub async fn with_configuration(configuration: &'static str) -> Self {
+        Self::begun(&[], configuration).await
+    }
+
+    async fn begun(arguments: &[&str], configuration: &'static str) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut server = Self { directory, arguments, port: 0, child: None };
+        let mut server = Self { directory, arguments, configuration, port: 0, child: None };
         server.start().await;
         server
     }
@@ -36,8 +46,8 @@ impl NatsServer {
         std::fs::create_dir(&ports).expect("ports directory");
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let child = Command::new(binary())
-            .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream", "--store_dir"])
-            .arg(self.storage())
+            .args(["--addr", "127.0.0.1", "--port", &port, "--config"])
+            .arg(self.configuration())
             .arg("--ports_file_dir")
             .arg(&ports)
             .args(&self.arguments)
@@ -94,6 +104,15 @@ impl NatsServer {
 
     fn storage(&self) -> PathBuf {
         self.directory.path().join("storage")
+    }
+
+    /// What no flag says: how much is stored does not depend on how much space this machine has left.
+    fn configuration(&self) -> PathBuf {
+        let file = self.directory.path().join("nats.conf");
+        let (storage, further) = (self.storage(), self.configuration);
+        let text = format!("jetstream {{ store_dir: {storage:?}, max_file_store: 1TB }}\n{further}\n");
+        std::fs::write(&file, text).expect("the configuration can be written");
+        file
     }
 }
 

@@ -11,19 +11,20 @@ use super::*;
 /// A server on a random loopback port, with JetStream in a temporary folder, ended on drop.
 pub(super) struct Server {
     directory: tempfile::TempDir,
-    arguments: Vec<String>,
+    configuration: &'static str,
     port: String,
     child: Option<Child>,
 }
 
 impl Server {
     pub(super) async fn new() -> Self {
-        Self::with_arguments(Vec::new()).await
+        Self::with_configuration("").await
     }
 
-    async fn with_arguments(arguments: Vec<String>) -> Self {
+    /// With a further line of its configuration.
+    async fn with_configuration(configuration: &'static str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut server = Self { directory, arguments, port: "-1".to_owned(), child: None };
+        let mut server = Self { directory, configuration, port: "-1".to_owned(), child: None };
         server.start().await;
         server
     }
@@ -35,11 +36,10 @@ impl Server {
         let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/nats/bin/nats-server");
         let binary = std::env::var_os("DCM_TEST_NATS").map_or(installed, PathBuf::from);
         let child = Command::new(binary)
-            .args(["--addr", "127.0.0.1", "--port", &self.port, "--jetstream", "--store_dir"])
-            .arg(self.directory.path().join("storage"))
+            .args(["--addr", "127.0.0.1", "--port", &self.port, "--config"])
+            .arg(self.configuration())
             .arg("--ports_file_dir")
             .arg(&ports)
-            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -65,7 +65,20 @@ impl Server {
 
     /// Loses everything it stored.
     fn wipe(&self) {
-        std::fs::remove_dir_all(self.directory.path().join("storage")).unwrap();
+        std::fs::remove_dir_all(self.storage()).unwrap();
+    }
+
+    fn storage(&self) -> PathBuf {
+        self.directory.path().join("storage")
+    }
+
+    /// What no flag says: how much is stored does not depend on how much space this machine has left.
+    fn configuration(&self) -> PathBuf {
+        let file = self.directory.path().join("nats.conf");
+        let (storage, further) = (self.storage(), self.configuration);
+        let text = format!("jetstream {{ store_dir: {storage:?}, max_file_store: 1TB }}\n{further}\n");
+        std::fs::write(&file, text).unwrap();
+        file
     }
 
     async fn bus(&self) -> Arc<dyn Bus> {
@@ -173,11 +186,7 @@ async fn an_outage_is_waited_for_and_wiped_storage_is_refilled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_the_bus_cannot_carry_goes_out_without_its_data() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("nats.conf");
-    std::fs::write(&file, "max_payload: 64KB\n").unwrap();
-    let arguments = ["-c", file.to_str().unwrap()].map(str::to_owned).to_vec();
-    let (site, server) = (Site::new().await, Server::with_arguments(arguments).await);
+    let (site, server) = (Site::new().await, Server::with_configuration("max_payload: 64KB").await);
     let bus = server.nats_bus().await;
     let shared: Arc<dyn Bus> = Arc::new(bus.clone());
     let running = started(relay(&site.journal, &shared)).await;
