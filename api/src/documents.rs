@@ -106,13 +106,18 @@ impl<'a> Documents<'a> {
         self.mapping(purpose, values, &[]).await
     }
 
-    /// The stored mapping behind `document`.
+    /// The stored mapping behind `document`; `None` if an old row had something else in its place, which is as good
+    /// as nothing.
     ///
     /// # Errors
-    /// [`DocumentError::Vault`], or [`DocumentError::Unreadable`] if it is no mapping.
-    pub async fn read(&self, document: &Document) -> Result<Map, DocumentError> {
+    /// [`DocumentError::Vault`], or [`DocumentError::Unreadable`] if a mapping is shown and none is stored.
+    pub async fn read(&self, document: &Document) -> Result<Option<Map>, DocumentError> {
         let text = self.vault.get(&document.secret, self.owner).await?;
-        serde_json::from_str(text.expose()).map_err(|_| DocumentError::Unreadable(document.secret))
+        match serde_json::from_str(text.expose()) {
+            Ok(mapping) => Ok(Some(mapping)),
+            Err(_) if !document.shown.is_object() => Ok(None),
+            Err(_) => Err(DocumentError::Unreadable(document.secret)),
+        }
     }
 
     /// Takes the outcome of the command the entries were written for. Carried out, it keeps what the subcloud refers

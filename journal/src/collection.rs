@@ -3,16 +3,16 @@
 //! As with the fleet, keys are reserved in the directory, then the entity's own stream is written, then the directory is
 //! told. Each step can be made again; what a crash leaves half-way is settled by [`Collection::settle`].
 
+mod changing_keys;
 mod settle;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dcm_domain::aggregate::{Command, Facts};
+use dcm_domain::aggregate::Command;
 use dcm_domain::key_directory::{
-    CloseReference, ConfirmKeyChange, ConfirmKeys, KeyDirectory, KeyEntry, Keys, Listed,
-    Rejection as DirectoryRejection, ReleaseKeyChange, ReleaseKeys, ReopenReference, ReserveKeyChange,
-    ReserveKeys,
+    CloseReference, ConfirmKeys, KeyDirectory, KeyEntry, Keys, Listed, Rejection as DirectoryRejection,
+    ReleaseKeys, ReopenReference, ReserveKeys,
 };
 use dcm_domain::reservation::{InTime, InTimeRejection, STALE_AFTER};
 use dcm_domain::value::Timestamp;
@@ -165,7 +165,7 @@ impl<A: Listed> Collection<A> {
         self.entities.load(&stream::<A>(entity)).await
     }
 
-    /// Carries out a command on one entity that leaves its keys as they are.
+    /// Carries out a command on one entity that never changes its keys.
     ///
     /// # Errors
     /// [`CollectionError`]; then nothing was changed.
@@ -236,47 +236,6 @@ impl<A: Listed> Collection<A> {
         let reserve = ReserveKeys { entity, id, keys, refs };
         let reserved = self.directory.run(&self.stream, &reserve, &meta.step("reserve")).await;
         entry_of(reserved.map_err(refused::<A>)?, entity).ok_or_else(unknown::<A>)
-    }
-
-    /// Carries out a command after which the entity has `keys`: reserves them, changes the entity, frees what it left.
-    ///
-    /// # Errors
-    /// [`CollectionError`]; the command's own refusal comes before that of the directory. Then nothing was changed.
-    pub async fn run_changing_keys<C>(
-        &self,
-        entity: Uuid,
-        keys: Keys,
-        command: &C,
-        meta: &Meta,
-    ) -> Outcome<Done<A>, A>
-    where
-        C: Command<A, Rejection = A::Rejection>,
-    {
-        let before = self.load(entity).await?;
-        command.decide(before.state.as_deref(), &now()).map_err(CollectionError::Rejected)?;
-        let reserve = ReserveKeyChange { entity, keys: keys.clone() };
-        let reserved = self.directory.run(&self.stream, &reserve, &meta.step("reserve-keys")).await;
-        let entry = entry_of(reserved.map_err(refused::<A>)?, entity).ok_or_else(unknown::<A>)?;
-        if entry.next_keys.as_ref() != Some(&keys) {
-            // They are its own already.
-            return self.run(entity, command, meta).await;
-        }
-        let in_time = InTime { command, reserved_at: entry.reserved_at };
-        match self.entities.run(&stream::<A>(entity), &in_time, meta).await {
-            Ok(done) => {
-                match done.loaded.state.as_deref().is_some_and(|state| state.keys() == keys) {
-                    true => self.tell(&ConfirmKeyChange { entity, keys }, "confirm-keys", meta).await?,
-                    false => self.tell(&ReleaseKeyChange { entity, keys }, "release-keys", meta).await?,
-                }
-                Ok(done)
-            }
-            Err(CommandError::Rejected(InTimeRejection::Refused(rejection))) => {
-                self.tell(&ReleaseKeyChange { entity, keys }, "release-keys", meta).await?;
-                Err(CollectionError::Rejected(rejection))
-            }
-            // Stale: whoever finds it so releases it, or has. Otherwise the outcome is not known.
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Carries out the command that deletes an entity and frees its keys; the answer comes after that, so that they can
@@ -378,8 +337,4 @@ fn find(directory: Option<&KeyDirectory>, lookup: Lookup<'_>) -> Option<Uuid> {
         Lookup::Id(id) => directory.by_id(id),
         Lookup::Key(key) => directory.by_key(key),
     }
-}
-
-fn now() -> Facts {
-    Facts { now: Timestamp::from(chrono::Utc::now()) }
 }

@@ -144,28 +144,27 @@ impl Fleet {
     /// # Errors
     /// [`Unavailable`] if the directory cannot be read.
     pub async fn resolve(&self, reference: &Reference) -> Result<Option<Uuid>, Unavailable> {
-        let cached = self.directory.load_cached(&self.directory_stream).await?;
-        if let Some(entity) = find(cached.state.as_deref(), reference)
-            && self.is_still(entity, reference).await?
-        {
-            return Ok(Some(entity));
-        }
-        let fresh = self.directory.load(&self.directory_stream).await?;
-        Ok(find(fresh.state.as_deref(), reference))
+        Ok(self.find(reference).await?.map(|(entity, _)| entity))
     }
 
-    /// Whether the subcloud still goes by the reference: another process may have renamed or deleted it since the
-    /// directory was last read here.
-    async fn is_still(&self, entity: Uuid, reference: &Reference) -> Result<bool, Unavailable> {
-        let loaded = self.subcloud(entity).await?;
-        Ok(loaded.state.is_some_and(|subcloud| {
-            !subcloud.deleted
-                && match reference {
-                    Reference::Id(id) => subcloud.id == *id,
-                    Reference::Name(name) => subcloud.name == *name,
-                    Reference::Region(region) => subcloud.region == *region,
-                }
-        }))
+    /// As [`resolve`](Self::resolve), with the subcloud, brought up to date.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the directory or the subcloud's stream cannot be read.
+    pub async fn find(&self, reference: &Reference) -> Result<Option<(Uuid, Loaded<Subcloud>)>, Unavailable> {
+        let cached = self.directory.load_cached(&self.directory_stream).await?;
+        if let Some(entity) = find(cached.state.as_deref(), reference) {
+            let loaded = self.subcloud(entity).await?;
+            // Another process may have renamed or deleted it since the directory was last read here.
+            if loaded.state.as_deref().is_some_and(|subcloud| goes_by(subcloud, reference)) {
+                return Ok(Some((entity, loaded)));
+            }
+        }
+        let fresh = self.directory.load(&self.directory_stream).await?;
+        match find(fresh.state.as_deref(), reference) {
+            Some(entity) => Ok(Some((entity, self.subcloud(entity).await?))),
+            None => Ok(None),
+        }
     }
 
     /// The directory, brought up to date.
@@ -412,6 +411,16 @@ impl Fleet {
         self.directory.run(&self.directory_stream, command, &meta.step(step)).await?;
         Ok(())
     }
+}
+
+/// Whether a subcloud goes by `reference`.
+fn goes_by(subcloud: &Subcloud, reference: &Reference) -> bool {
+    !subcloud.deleted
+        && match reference {
+            Reference::Id(id) => subcloud.id == *id,
+            Reference::Name(name) => subcloud.name == *name,
+            Reference::Region(region) => subcloud.region == *region,
+        }
 }
 
 /// The stream of one aggregate.

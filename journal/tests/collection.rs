@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use dcm_domain::aggregate::{Aggregate, Command, Facts};
 use dcm_domain::directory::{CloseGroup, Directory};
 use dcm_domain::group::command::{AddSubcloudGroup, DeleteSubcloudGroup, UpdateSubcloudGroup};
 use dcm_domain::group::{DEFAULT_GROUP, GroupChanges, GroupValues, Rejection, SubcloudGroup, name_key};
@@ -12,13 +13,21 @@ use dcm_domain::key_directory::{
 };
 use dcm_domain::peer_group::command::AddPeerGroup;
 use dcm_domain::peer_group::{self, PeerGroupValues};
-use dcm_domain::value::{Actor, Timestamp};
+use dcm_domain::system_peer::command::{AddSystemPeer, UpdateSystemPeer};
+use dcm_domain::system_peer::{self, PeerChanges, PeerValues};
+use dcm_domain::value::{Actor, SecretRef, Timestamp};
 use dcm_journal::collection::{Collection, CollectionError, Lookup, NewEntity};
 use dcm_journal::fleet::Fleet;
 use dcm_journal::repository::{Meta, Repository};
 use dcm_journal::store::Journal;
 use dcm_schemas::StreamId;
+use futures::future::BoxFuture;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
+
+/// The systems that a peer is said to be.
+const ONE: &str = "ac62f555-9386-42f1-b3a1-51ecb709409d";
+const TWO: &str = "d9dea83f-f271-470d-9cce-44b0162a800b";
 
 struct Site {
     journal: Arc<dyn Journal>,
@@ -52,6 +61,53 @@ fn rename(name: &str) -> UpdateSubcloudGroup {
     UpdateSubcloudGroup { changes: GroupChanges { name: Some(name.to_owned()), ..GroupChanges::default() } }
 }
 
+fn peer_values() -> PeerValues {
+    PeerValues {
+        peer_uuid: ONE.to_owned(),
+        peer_name: "dc-2".to_owned(),
+        manager_endpoint: "http://128.128.128.1:5000/v3".to_owned(),
+        manager_username: "admin".to_owned(),
+        peer_controller_gateway_address: "192.168.204.1".to_owned(),
+        administrative_state: "enabled".to_owned(),
+        heartbeat_interval: 60,
+        heartbeat_failure_threshold: 3,
+        heartbeat_failure_policy: "alarm".to_owned(),
+        heartbeat_maintenance_timeout: 600,
+    }
+}
+
+/// A command, and what others do between the look at what it would leave and its decision.
+struct Interrupted<'a, C> {
+    command: C,
+    meanwhile: Mutex<Option<BoxFuture<'a, ()>>>,
+}
+
+impl<'a, C> Interrupted<'a, C> {
+    fn by(command: C, meanwhile: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self { command, meanwhile: Mutex::new(Some(Box::pin(meanwhile))) }
+    }
+}
+
+impl<C: Serialize> Serialize for Interrupted<'_, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.command.serialize(serializer)
+    }
+}
+
+impl<A: Aggregate, C: Command<A>> Command<A> for Interrupted<'_, C> {
+    type Rejection = C::Rejection;
+    const NAME: &'static str = C::NAME;
+
+    fn decide(&self, state: Option<&A>, facts: &Facts) -> Result<Vec<A::Event>, Self::Rejection> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| runtime.block_on(meanwhile));
+        }
+        self.command.decide(state, facts)
+    }
+}
+
 impl Site {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -75,6 +131,14 @@ impl Site {
         let entity = new.entity;
         self.groups().add(new, &meta(), |id| AddSubcloudGroup { id, values: values(name) }).await?;
         Ok(entity)
+    }
+
+    async fn add_peer(&self, manager_password: SecretRef) -> Uuid {
+        let new = NewEntity::new([system_peer::name_key("dc-2"), system_peer::uuid_key(ONE)].into());
+        let entity = new.entity;
+        let add = |id| AddSystemPeer { id, values: peer_values(), manager_password };
+        self.fleet.collections().system_peers.add(new, &meta(), add).await.unwrap();
+        entity
     }
 
     async fn find(&self, name: &str) -> Option<Uuid> {
@@ -132,14 +196,72 @@ async fn a_stale_rename_ends_as_the_group_says() {
     }
     let groups: Repository<SubcloudGroup> = Repository::new(Arc::clone(&site.journal));
     groups.run(&StreamId::aggregate("subcloud-group", made), &rename("made2"), &meta()).await.unwrap();
-    let keys = || [name_key("made3")].into();
-    let refused = site.groups().run_changing_keys(made, keys(), &rename("made3"), &meta()).await;
+    let refused = site.groups().run_changing_keys(made, &rename("made3"), &meta()).await;
     assert!(matches!(refused, Err(CollectionError::Rejected(Rejection::ChangeUnderWay))));
     assert_eq!(site.fleet.settle(in_two_minutes(), &meta()).await.unwrap(), 2);
     assert_eq!((site.find("left").await, site.find("left2").await), (Some(left), None));
     assert_eq!((site.find("made").await, site.find("made2").await), (None, Some(made)));
-    site.groups().run_changing_keys(made, keys(), &rename("made3"), &meta()).await.unwrap();
+    site.groups().run_changing_keys(made, &rename("made3"), &meta()).await.unwrap();
     assert_eq!((site.find("made2").await, site.find("made3").await), (None, Some(made)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_reserved_anew_if_another_request_changed_them_meanwhile() {
+    let site = Site::start().await;
+    let peers = &site.fleet.collections().system_peers;
+    let entity = site.add_peer(SecretRef(Uuid::now_v7())).await;
+    let other = async {
+        let changes = PeerChanges { peer_uuid: Some(TWO.to_owned()), ..PeerChanges::default() };
+        peers.run_changing_keys(entity, &UpdateSystemPeer { changes }, &meta()).await.unwrap();
+    };
+    let changes = PeerChanges { peer_name: Some("dc-3".to_owned()), ..PeerChanges::default() };
+    let update = Interrupted::by(UpdateSystemPeer { changes }, other);
+    let done = peers.run_changing_keys(entity, &update, &meta()).await.unwrap();
+    let state = done.loaded.state.unwrap();
+    assert_eq!((state.peer_name.as_str(), state.peer_uuid.as_str()), ("dc-3", TWO));
+    for (key, holder) in [
+        (system_peer::name_key("dc-3"), Some(entity)),
+        (system_peer::uuid_key(TWO), Some(entity)),
+        (system_peer::name_key("dc-2"), None),
+        (system_peer::uuid_key(ONE), None),
+    ] {
+        assert_eq!(peers.resolve(Lookup::Key(&key)).await.unwrap(), holder, "{key}");
+    }
+    assert_eq!(peers.directory().await.unwrap().unsettled().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_was_left_and_taken_meanwhile_is_not_taken_back() {
+    let site = Site::start().await;
+    let groups = site.groups();
+    let entity = site.add("edge").await.unwrap();
+    let others = async {
+        groups.run_changing_keys(entity, &rename("left"), &meta()).await.unwrap();
+        site.add("edge").await.unwrap();
+    };
+    // Its own name: at the look, nothing has to be reserved.
+    let update = Interrupted::by(rename("edge"), others);
+    let refused = groups.run_changing_keys(entity, &update, &meta()).await;
+    assert!(matches!(refused, Err(CollectionError::Rejected(Rejection::NameTaken))));
+    assert_eq!(groups.load(entity).await.unwrap().state.unwrap().name, "left");
+    assert_eq!(site.find("left").await, Some(entity));
+    assert!(site.find("edge").await.is_some_and(|holder| holder != entity));
+    assert_eq!(groups.directory().await.unwrap().unsettled().count(), 0);
+}
+
+#[tokio::test]
+async fn a_password_that_was_replaced_meanwhile_is_not_kept() {
+    let site = Site::start().await;
+    let peers = &site.fleet.collections().system_peers;
+    let (first, second) = (SecretRef(Uuid::now_v7()), SecretRef(Uuid::now_v7()));
+    let entity = site.add_peer(first).await;
+    let kept =
+        UpdateSystemPeer { changes: PeerChanges { kept_password: Some(first), ..PeerChanges::default() } };
+    assert!(peers.run(entity, &kept, &meta()).await.unwrap().events.is_empty());
+    let changes = PeerChanges { manager_password: Some(second), ..PeerChanges::default() };
+    peers.run(entity, &UpdateSystemPeer { changes }, &meta()).await.unwrap();
+    let refused = peers.run(entity, &kept, &meta()).await;
+    assert!(matches!(refused, Err(CollectionError::Rejected(system_peer::Rejection::ChangeUnderWay))));
 }
 
 #[tokio::test]

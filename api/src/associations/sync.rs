@@ -9,7 +9,9 @@ use dcm_journal::collection::Lookup;
 use super::reference;
 use super::render::{self, AssociationBody};
 use crate::app::App;
+use crate::checks::no_answer;
 use crate::openapi::ErrorBody;
+use crate::platform::PlatformError;
 use crate::policy::{Allowed, rule};
 use crate::subclouds::reference::Place;
 use crate::transport::ApiError;
@@ -29,7 +31,7 @@ use crate::written;
         (status = 400, description = "No id, this site holds the copy, or another system leads the group", body = ErrorBody),
         (status = 403, description = "Not allowed", body = ErrorBody),
         (status = 404, description = "There is no such association", body = ErrorBody),
-        (status = 503, description = "It could not be stored now", body = ErrorBody),
+        (status = 503, description = "It is not known which system this is, or it could not be stored now", body = ErrorBody),
     ))]
 pub(super) async fn sync(
     State(app): State<App>,
@@ -38,10 +40,7 @@ pub(super) async fn sync(
 ) -> Result<Response, ApiError> {
     let (entity, state) = reference::living(&app, &association, Place::BeforeVerb).await?;
     check_enabled(&state)?;
-    let local = app.platform().local_system().await.map_err(|error| {
-        tracing::warn!(%error, "it is not known whether this system leads a peer group");
-        ApiError::bad_request("Unable to retrieve the local system information")
-    })?;
+    let local = app.platform().local_system().await.map_err(|error| unknown_leader(&error))?;
     let groups = &app.fleet().collections().peer_groups;
     let leader_id = match groups.resolve(Lookup::Id(state.peer_group_id)).await? {
         Some(group) => groups.load(group).await?.state.and_then(|group| group.system_leader_id.clone()),
@@ -55,4 +54,17 @@ pub(super) async fn sync(
         Ok(written::once_shown(&app, &done, response).await)
     })
     .await
+}
+
+/// 503: only the group's leader may synchronise it, and which system this is cannot be told. The check is not one to be
+/// left out, for then two systems would overwrite each other's copies.
+fn unknown_leader(error: &PlatformError) -> ApiError {
+    match error {
+        PlatformError::NotConfigured(_) => no_answer(
+            "controller.system_uuid and controller.system_name are not configured: it is not known whether this \
+             system leads the subcloud peer group",
+            error,
+        ),
+        PlatformError::Failed(_) => no_answer("Unable to retrieve the local system information", error),
+    }
 }

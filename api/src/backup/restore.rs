@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::address::Addresses;
 use super::body::{Body, Fields};
 use super::forms::{BackupRestoreBody, BackupRestoreForm, SubcloudsBody};
-use super::target::{Target, each, target};
+use super::target::{Member, Target, each, target};
 use crate::app::App;
 use crate::deploy_files::DeployFiles;
 use crate::documents::Documents;
 use crate::openapi::ErrorBody;
+use crate::phased::parts;
 use crate::policy::{Allowed, rule};
 use crate::transport::ApiError;
 use crate::written;
@@ -188,12 +189,12 @@ async fn valid(target: &Target, addresses: &Addresses) -> Result<BTreeMap<Uuid, 
 
 /// The release that can be installed on every subcloud that is meant.
 async fn installable(app: &App, target: &Target, release: Option<&str>) -> Result<String, ApiError> {
-    let lacking: Vec<_> = target
-        .members()
-        .iter()
-        .filter(|member| !member.state.has_install_values())
-        .map(|member| member.state.name.to_string())
-        .collect();
+    let mut lacking = Vec::new();
+    for member in target.members() {
+        if !has_install_values(app, member).await? {
+            lacking.push(member.state.name.to_string());
+        }
+    }
     if !lacking.is_empty() {
         return Err(ApiError::bad_request(format!(
             "The restore operation was requested with_install, but the following subcloud(s) does not contain install values: {}",
@@ -203,4 +204,13 @@ async fn installable(app: &App, target: &Target, release: Option<&str>) -> Resul
     let release = validate::release(release, &app.settings().releases)?;
     DeployFiles::from(app.settings()).load_image(&release).await?;
     Ok(release)
+}
+
+/// Whether there are install values to install with. Only a text of an old row has to be looked at: it may be anything.
+async fn has_install_values(app: &App, member: &Member) -> Result<bool, ApiError> {
+    let is_text = member.state.install.as_ref().is_some_and(|install| install.shown.is_string());
+    match is_text {
+        true => Ok(parts::stored_install(app, member.entity, &member.state).await?.is_some()),
+        false => Ok(member.state.has_install_values()),
+    }
 }

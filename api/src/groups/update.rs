@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use dcm_domain::group::GroupChanges;
 use dcm_domain::group::command::UpdateSubcloudGroup;
-use dcm_domain::group::{GroupChanges, name_key};
 use serde_json::{Map, Value};
 
 use super::reference;
@@ -45,12 +45,7 @@ pub(super) async fn update(
     let changes = changes(&body)?;
     written::to_the_end(async move {
         let groups = &app.fleet().collections().groups;
-        let rename = changes.name.as_deref().map(name_key);
-        let command = UpdateSubcloudGroup { changes };
-        let done = match rename {
-            Some(key) => groups.run_changing_keys(entity, [key].into(), &command, &meta).await?,
-            None => groups.run(entity, &command, &meta).await?,
-        };
+        let done = groups.run_changing_keys(entity, &UpdateSubcloudGroup { changes }, &meta).await?;
         let response = Json(render::left(&done)).into_response();
         Ok(written::once_shown(&app, &done, response).await)
     })

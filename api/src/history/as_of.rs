@@ -99,14 +99,21 @@ async fn fold(app: &App, entity: Uuid, moment: Moment) -> Result<Option<Past>, A
 fn after(past: Option<Past>, event: &Recorded) -> Result<Past, ApiError> {
     let decoded = registry::decode::<SubcloudEvent>(&event.envelope).map_err(Unavailable::from)?;
     let event_time = event.envelope.recorded_at;
-    let (state, times) = match past {
-        None => (None, Times { created_at: event_time, updated_at: None }),
-        Some(Past { subcloud, times, .. }) if decoded.changes_row() => {
-            (Some(subcloud), Times { updated_at: Some(event_time), ..times })
-        }
-        Some(Past { subcloud, times, .. }) => (Some(subcloud), times),
-    };
+    let (state, before) = past.map(|Past { subcloud, times, .. }| (subcloud, times)).unzip();
     let subcloud = Subcloud::evolve(state, &decoded)
         .map_err(|cause| Unavailable::from(registry::Unreadable::from(cause)))?;
+    let times = match before {
+        None => first_times(&subcloud, event_time),
+        Some(times) if decoded.changes_row() => Times { updated_at: Some(event_time), ..times },
+        Some(times) => times,
+    };
     Ok(Past { subcloud, times, position: event.position.order, event_time })
+}
+
+/// The times of a subcloud that its first event left: one that was taken over has those of the row it came from.
+fn first_times(subcloud: &Subcloud, at: Timestamp) -> Times {
+    match subcloud.imported {
+        Some(row) => Times { created_at: row.created_at.unwrap_or(at), updated_at: row.updated_at },
+        None => Times { created_at: at, updated_at: None },
+    }
 }

@@ -14,7 +14,6 @@ use crate::error_map::defect;
 use crate::fields::{Fields, integer};
 use crate::openapi::ErrorBody;
 use crate::policy::{Allowed, rule};
-use crate::subclouds::update::living;
 use crate::transport::{ApiError, JsonObject};
 use crate::written;
 
@@ -75,8 +74,7 @@ async fn target(app: &App, text: &str) -> Result<Option<Target>, ApiError> {
     if reference::is_default(text) {
         return Ok(None);
     }
-    let entity = reference::subcloud(text).entity(app).await?;
-    let subcloud = living(app, entity).await?;
+    let (entity, subcloud) = reference::subcloud(text).living(app).await?;
     Ok(Some(Target { entity, id: subcloud.id, name: subcloud.name.to_string() }))
 }
 

@@ -129,6 +129,7 @@ pub struct PeerGroupPatch {
 
 /// What a migration needs.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = PeerGroupMigrateBody)]
 pub struct MigrateBody {
     /// Administrator password of the subclouds, base64.
     #[schema(required, format = Password)]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use dcm_domain::peer_group::command::UpdatePeerGroup;
-use dcm_domain::peer_group::{PeerGroupChanges, StatusChange, name_key};
+use dcm_domain::peer_group::{PeerGroupChanges, StatusChange};
 use serde_json::{Map, Value};
 
 use super::reference;
@@ -58,12 +58,7 @@ pub(super) async fn update(
     let changes = changes(&body)?;
     written::to_the_end(async move {
         let groups = &app.fleet().collections().peer_groups;
-        let rename = changes.peer_group_name.as_deref().map(name_key);
-        let command = UpdatePeerGroup { changes };
-        let done = match rename {
-            Some(key) => groups.run_changing_keys(entity, [key].into(), &command, &meta).await?,
-            None => groups.run(entity, &command, &meta).await?,
-        };
+        let done = groups.run_changing_keys(entity, &UpdatePeerGroup { changes }, &meta).await?;
         let response = Json(render::left(&done)).into_response();
         Ok(written::once_shown(&app, &done, response).await)
     })

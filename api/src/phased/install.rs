@@ -54,7 +54,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
     }
     check_deploy(state, DeployVerb::Install)?;
     let release = parts::release(app, payload.text("release").as_deref(), state)?;
-    let held = parts::stored(app, entity, state.install.as_ref()).await?;
+    let held = parts::stored_install(app, entity, state).await?;
     let values = parts::install(app, &mut payload, &release, held).await?;
     let password = parts::password(&payload)?;
     let values = parts::pre_install(app, values, &release).await?;

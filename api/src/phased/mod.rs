@@ -23,7 +23,6 @@ use crate::app::App;
 use crate::openapi::refused;
 use crate::policy::{Allowed, refuse, rule};
 use crate::subclouds::reference::{Given, Naming, Place};
-use crate::subclouds::update::living;
 use crate::transport::ApiError;
 
 /// The routes of phased deployment.
@@ -48,8 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// The subcloud that a verb is for: by id or name, never by region (subclouds.md §4).
 async fn subcloud(app: &App, reference: &str, place: Place) -> Result<(Uuid, Arc<Subcloud>), ApiError> {
-    let entity = Given::new(reference, place, Naming::Names).entity(app).await?;
-    Ok((entity, living(app, entity).await?))
+    Given::new(reference, place, Naming::Names).living(app).await
 }
 
 async fn without_verb(

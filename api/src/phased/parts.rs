@@ -59,7 +59,15 @@ pub fn release(app: &App, requested: Option<&str>, state: &Subcloud) -> Result<S
 /// 503 if the vault is not available.
 pub async fn stored(app: &App, entity: Uuid, document: Option<&Document>) -> Result<Option<Map>, ApiError> {
     let Some(document) = document else { return Ok(None) };
-    Ok(Some(Documents::new(app.vault().as_ref(), entity).read(document).await?))
+    Ok(Documents::new(app.vault().as_ref(), entity).read(document).await?)
+}
+
+/// The stored install values (V11). Those that only lay beside an imported row are none, as everywhere.
+///
+/// # Errors
+/// 503 if the vault is not available.
+pub async fn stored_install(app: &App, entity: Uuid, state: &Subcloud) -> Result<Option<Map>, ApiError> {
+    stored(app, entity, state.install.as_ref().filter(|_| state.has_install_values())).await
 }
 
 /// Install values to install with: those sent, after V5, or the stored ones (V11).
@@ -196,7 +204,7 @@ pub async fn pre_bootstrap(
         validate::bootstrap_keys(values)?;
         let directory = app.fleet().directory().await?;
         let taken = |subnet: &Subnet| directory.overlapping(subnet, Some(entity)).is_some();
-        let addresses = validate::network(values, &app.settings().controller, &taken)?;
+        let addresses = validate::network_of_existing(values, &app.settings().controller, &taken)?;
         let (network, systemcontroller_gateway_ip) = network_of(addresses);
         bootstrap.addresses = Some(NewAddresses { network, systemcontroller_gateway_ip });
     }

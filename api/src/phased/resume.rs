@@ -71,7 +71,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
     let release = parts::release(app, requested.as_deref(), state)?;
     let install = match left(Phase::Install) {
         true => {
-            let held = parts::stored(app, entity, state.install.as_ref()).await?;
+            let held = parts::stored_install(app, entity, state).await?;
             Some(parts::install(app, &mut payload, &release, held).await?)
         }
         false => None,

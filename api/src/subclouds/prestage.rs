@@ -47,8 +47,8 @@ pub async fn prestage(
     Path(subcloud): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let entity = Given::new(&subcloud, Place::BeforeVerb, agent).entity(&app).await?;
-    check_not_secondary(living(&app, entity).await?.as_ref())?;
+    let (entity, before) = Given::new(&subcloud, Place::BeforeVerb, agent).living(&app).await?;
+    check_not_secondary(&before)?;
     // Whatever is no JSON object is refused alike.
     let body = JsonObject::from_request(request, &()).await?;
     let state = living(&app, entity).await?;

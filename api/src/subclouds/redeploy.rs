@@ -44,8 +44,8 @@ pub async fn redeploy(
     Path(subcloud): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let entity = Given::new(&subcloud, Place::BeforeVerb, agent).entity(&app).await?;
-    check_not_secondary(living(&app, entity).await?.as_ref())?;
+    let (entity, before) = Given::new(&subcloud, Place::BeforeVerb, agent).living(&app).await?;
+    check_not_secondary(&before)?;
     let form = Form::from_request(request, &()).await?;
     // After the body, which may take its time: refusals are given on fresh state.
     let state = living(&app, entity).await?;
@@ -63,10 +63,7 @@ async fn checked(app: &App, entity: Uuid, state: &Subcloud, form: &Form) -> Resu
     let deploy_config = deploy_config(form)?;
     check_redeploy(state)?;
     let release = validate::release(payload.text("release").as_deref(), &app.settings().releases)?;
-    let held = match state.has_install_values() {
-        true => parts::stored(app, entity, state.install.as_ref()).await?,
-        false => None,
-    };
+    let held = parts::stored_install(app, entity, state).await?;
     let install = parts::install(app, &mut payload, &release, held).await?;
     let held = match payload.has_bootstrap_file {
         true => None,

@@ -1,7 +1,10 @@
 //! Which subcloud a path means (subclouds.md §4).
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use bytes::Bytes;
+use dcm_domain::subcloud::Subcloud;
 use dcm_domain::value::{Name, Region};
 use dcm_journal::fleet::Reference;
 use dcm_projections::{Key as ShownKey, One, SubcloudRow};
@@ -138,17 +141,31 @@ impl<'a> Given<'a> {
     /// # Errors
     /// 404 `Subcloud not found`; 503 if the journal is not available.
     pub async fn entity(self, app: &App) -> Result<Uuid, ApiError> {
+        Ok(self.find(app).await?.0)
+    }
+
+    /// As [`entity`](Self::entity), with the subcloud, brought up to date.
+    ///
+    /// # Errors
+    /// 404 `Subcloud not found`; 503 if the journal is not available.
+    pub async fn living(self, app: &App) -> Result<(Uuid, Arc<Subcloud>), ApiError> {
+        let (entity, state) = self.find(app).await?;
+        let state = state.filter(|subcloud| !subcloud.deleted).ok_or_else(not_found)?;
+        Ok((entity, state))
+    }
+
+    async fn find(self, app: &App) -> Result<(Uuid, Option<Arc<Subcloud>>), ApiError> {
         for key in self.keys() {
-            // What can be no name is no subcloud's.
+            // A subcloud that was taken over may have what no new one may; what even an old row cannot is nobody's.
             let reference = match key {
                 Key::Id(id) => Some(Reference::Id(id)),
-                Key::Name(name) => Name::parse(name).ok().map(Reference::Name),
-                Key::Region(region) => Region::parse(region).ok().map(Reference::Region),
+                Key::Name(name) => Name::imported(name).map(Reference::Name),
+                Key::Region(region) => Region::imported(region).map(Reference::Region),
             };
             if let Some(reference) = reference
-                && let Some(entity) = app.fleet().resolve(&reference).await?
+                && let Some((entity, loaded)) = app.fleet().find(&reference).await?
             {
-                return Ok(entity);
+                return Ok((entity, loaded.state));
             }
         }
         Err(not_found())

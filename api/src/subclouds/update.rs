@@ -61,10 +61,10 @@ pub async fn update(
     Path(subcloud): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let entity = Given::new(&subcloud, Place::Last, agent).entity(&app).await?;
-    let form = Form::from_request(request, &()).await?;
-    // After the body, which may take its time: refusals are given on fresh state.
-    let state = living(&app, entity).await?;
+    // The body may take its time, and refusals are given on fresh state; but a subcloud that is not there comes first.
+    let form = Form::from_request(request, &()).await;
+    let (entity, state) = Given::new(&subcloud, Place::Last, agent).living(&app).await?;
+    let form = form?;
     let mut update = Update::checked(&app, &form, &state).await?;
     written::to_the_end(async move {
         match update.reconfiguration.take() {
@@ -360,8 +360,9 @@ impl Rehome {
         if self.values.is_none() && self.bootstrap_address.is_none() {
             return Ok(None);
         }
-        let previous = match held {
-            Some(held) => Some(documents.read(held).await?),
+        // What an old row had instead of a saved payload is as good as nothing, even where it is a mapping.
+        let previous = match held.filter(|held| held.shown.is_object()) {
+            Some(held) => documents.read(held).await?,
             None => None,
         };
         let mut payload = match &self.values {

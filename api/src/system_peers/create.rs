@@ -39,8 +39,8 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let fields = Fields::of(&body)?;
     let values = values(fields)?;
-    values.check()?;
     let sent = fields.text("manager_password")?.unwrap_or_default();
+    values.check_with(sent)?;
     let new = NewEntity::new([name_key(&values.peer_name), uuid_key(&values.peer_uuid)].into());
     let manager_password = password::keep(&app, new.entity, sent).await?;
     written::to_the_end(async move {

@@ -3,6 +3,7 @@
 use dcm_domain::system_peer::check_password;
 use dcm_domain::value::{Secret, SecretRef};
 use dcm_journal::collection::CollectionError;
+use dcm_journal::vault::VaultError;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -18,6 +19,25 @@ const PURPOSE: &str = "manager_password";
 pub async fn keep(app: &App, owner: Uuid, password: &str) -> Result<SecretRef, ApiError> {
     check_password(password)?;
     Ok(app.vault().put(owner, PURPOSE, Secret::new(password.to_owned())).await?)
+}
+
+/// Whether the `entry` of the peer `owner`, if it has one, holds just this password.
+///
+/// # Errors
+/// 503 if the vault is not available.
+pub async fn is_kept(
+    app: &App,
+    owner: Uuid,
+    entry: Option<SecretRef>,
+    password: &str,
+) -> Result<bool, ApiError> {
+    let Some(entry) = entry else { return Ok(false) };
+    match app.vault().get(&entry, owner).await {
+        Ok(kept) => Ok(kept.expose() == password),
+        Err(error @ VaultError::Unavailable(_)) => Err(error.into()),
+        // What is gone, or cannot be opened any more, is to be replaced.
+        Err(_) => Ok(false),
+    }
 }
 
 /// Removes an entry that no event refers to, or none any more; what cannot be removed now is left to the sweep.

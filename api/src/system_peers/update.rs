@@ -4,10 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use dcm_domain::system_peer::command::UpdateSystemPeer;
-use dcm_domain::system_peer::{PeerChanges, Rejection, SystemPeer, check_password, name_key, uuid_key};
-use dcm_journal::collection::CollectionError;
-use dcm_journal::repository::{Done, Meta};
-use uuid::Uuid;
+use dcm_domain::system_peer::{PeerChanges, Rejection};
 
 use super::render::{self, PeerBody, PeerPatch};
 use super::{password, reference};
@@ -61,46 +58,28 @@ pub(super) async fn update(
     }
     let mut changes = changes(fields)?;
     let sent = fields.text(PASSWORD)?;
-    sent.map(check_password).transpose()?;
-    if changes != PeerChanges::default() {
-        // Nothing is put into the vault for what is refused.
-        changes.check()?;
-    }
+    // Nothing is put into the vault for what is refused.
+    changes.check_with(sent)?;
+    let before = app.fleet().collections().system_peers.load(entity).await?.state;
+    let old = before.and_then(|before| before.manager_password);
     if let Some(sent) = sent {
-        changes.manager_password = Some(password::keep(&app, entity, sent).await?);
+        match password::is_kept(&app, entity, old, sent).await? {
+            true => changes.kept_password = old,
+            false => changes.manager_password = Some(password::keep(&app, entity, sent).await?),
+        }
     }
     written::to_the_end(async move {
-        let before = app.fleet().collections().system_peers.load(entity).await?.state;
-        let kept = changes.manager_password;
-        let outcome = carry_out(&app, entity, before.as_deref(), changes, &meta).await;
-        let done = password::settle(&app, kept, outcome).await?;
-        if let (Some(old), Some(_)) = (before.and_then(|before| before.manager_password), kept) {
+        let peers = &app.fleet().collections().system_peers;
+        let new = changes.manager_password;
+        let outcome = peers.run_changing_keys(entity, &UpdateSystemPeer { changes }, &meta).await;
+        let done = password::settle(&app, new, outcome).await?;
+        if let (Some(old), Some(_)) = (old, new) {
             password::discard(&app, old).await;
         }
         let response = Json(render::left(&done)).into_response();
         Ok(written::once_shown(&app, &done, response).await)
     })
     .await
-}
-
-async fn carry_out(
-    app: &App,
-    entity: Uuid,
-    before: Option<&SystemPeer>,
-    changes: PeerChanges,
-    meta: &Meta,
-) -> Result<Done<SystemPeer>, CollectionError<Rejection>> {
-    let peers = &app.fleet().collections().system_peers;
-    let before = before.ok_or(CollectionError::Rejected(Rejection::NotFound))?;
-    let renamed = changes.peer_name.is_some() || changes.peer_uuid.is_some();
-    let name = changes.peer_name.as_deref().unwrap_or(&before.peer_name);
-    let uuid = changes.peer_uuid.as_deref().unwrap_or(&before.peer_uuid);
-    let keys = [name_key(name), uuid_key(uuid)].into();
-    let command = UpdateSystemPeer { changes };
-    match renamed {
-        true => peers.run_changing_keys(entity, keys, &command, meta).await,
-        false => peers.run(entity, &command, meta).await,
-    }
 }
 
 /// What is to change, apart from the password.
@@ -112,6 +91,7 @@ fn changes(fields: Fields<'_>) -> Result<PeerChanges, ApiError> {
         manager_endpoint: text("manager_endpoint")?,
         manager_username: text("manager_username")?,
         manager_password: None,
+        kept_password: None,
         peer_controller_gateway_address: text("peer_controller_gateway_address")?,
         administrative_state: text("administrative_state")?,
         heartbeat_interval: fields.integer("heartbeat_interval")?,

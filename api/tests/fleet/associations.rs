@@ -1,9 +1,14 @@
 //! Peer group associations, F22 to F27 (fleet.md §7).
 
+use std::sync::Arc;
+
+use dcm_api::platform::{LocalSystem, PlatformError};
 use serde_json::{Value, json};
 
 use crate::ask::*;
 use crate::peers::*;
+use crate::site::platform::{FakePlatform, silent};
+use crate::site::{PATIENCE, Site};
 
 #[tokio::test]
 async fn fl_72_78_an_owned_group_is_copied_at_once() {
@@ -133,12 +138,28 @@ async fn fl_82_83_only_the_leader_synchronises() {
     let before = events(&site).await;
     assert_eq!(bare(&site, "PATCH", &format!("{path}/sync")).await.status, 400);
     assert_eq!(events(&site).await, before);
+}
 
-    // Where it is not known which system this is, nothing is synchronised.
-    let lonely = controller().await;
+#[tokio::test]
+async fn where_it_is_not_known_which_system_this_is_nothing_is_synchronised() {
+    let platform = FakePlatform::default();
+    let site = Site::start_on(Arc::new(platform.clone()), |settings, _| settings.wait = PATIENCE).await;
     let led = json!({"peer-group-name": "pg1", "system-leader-id": LOCAL, "system-leader-name": "dc-1"});
-    assert_eq!(send(&lonely, "POST", GROUPS, &led).await.status, 200);
-    add_peer(&lonely).await;
-    associate(&lonely, 1, 1, Some(9)).await;
-    assert_eq!(bare(&lonely, "PATCH", &format!("{path}/sync")).await.status, 400);
+    assert_eq!(send(&site, "POST", GROUPS, &led).await.status, 200);
+    add_peer(&site).await;
+    let path = format!("{ASSOCIATIONS}/{}/sync", associate(&site, 1, 1, Some(9)).await);
+    let before = events(&site).await;
+    for (local_system, said) in [
+        (Err(PlatformError::NotConfigured("local system")), "controller.system_uuid"),
+        (silent(), "local system information"),
+    ] {
+        platform.tells(|facts| facts.local_system = local_system);
+        let answer = bare(&site, "PATCH", &path).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "5"), "{}", answer.text);
+        assert!(answer.text.contains(said) && !answer.text.contains("refused"), "{}", answer.text);
+    }
+    assert_eq!(events(&site).await, before);
+    let known = LocalSystem { uuid: LOCAL.to_owned(), name: "dc-1".to_owned() };
+    platform.tells(|facts| facts.local_system = Ok(known));
+    assert_eq!(bare(&site, "PATCH", &path).await.status, 200);
 }

@@ -8,6 +8,7 @@ mod groups;
 mod migration;
 mod notifications;
 mod options;
+mod paths;
 mod peer_groups;
 mod peering_race;
 mod peers;

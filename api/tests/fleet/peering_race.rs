@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dcm_domain::key_directory::Listed;
 use futures::future::join_all;
 use serde_json::json;
 
@@ -25,6 +26,38 @@ async fn of_twenty_peers_of_one_uuid_one_is_added() {
     assert_eq!(answers.iter().filter(|status| **status == 409).count(), 19, "{answers:?}");
     let directory = site.fleet.collections().system_peers.directory().await.unwrap();
     assert_eq!((directory.unsettled().count(), directory.entries().count()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_many_updates_at_once_a_peer_is_found_by_what_it_is_called() {
+    let site = Arc::new(dc_1().await);
+    add_peer(&site).await;
+    let uuid = |number: usize| format!("00000000-0000-4000-8000-{number:012}");
+    for round in 0..5 {
+        let updates = (0..8).map(|number| {
+            let body = match number % 2 {
+                0 => json!({"peer_name": format!("dc-{round}-{number}")}),
+                _ => json!({"peer_uuid": uuid(10 * round + number)}),
+            };
+            let site = Arc::clone(&site);
+            tokio::spawn(async move { send(&site, "PATCH", &format!("{PEERS}/1"), &body).await.status })
+        });
+        let answers = join_all(updates.collect::<Vec<_>>()).await;
+        let answers: Vec<u16> = answers.into_iter().map(|answer| answer.unwrap()).collect();
+        assert!(answers.contains(&200), "{answers:?}");
+        assert!(answers.iter().all(|status| [200, 503].contains(status)), "{answers:?}");
+        let peers = &site.fleet.collections().system_peers;
+        let directory = peers.directory().await.unwrap();
+        assert_eq!(directory.unsettled().count(), 0);
+        for (entity, entry) in directory.entries() {
+            assert_eq!(peers.load(entity).await.unwrap().state.unwrap().keys(), entry.keys, "{answers:?}");
+        }
+    }
+    let shown = site.get(&format!("{PEERS}/1")).await.json();
+    for key in ["peer-name", "peer-uuid"] {
+        let called = shown[key].as_str().unwrap();
+        assert_eq!(site.get(&format!("{PEERS}/{called}")).await.json(), shown, "{called}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,6 +154,51 @@ async fn fl_66_67_68_updates() {
 }
 
 #[tokio::test]
+async fn the_password_is_checked_between_user_name_and_gateway() {
+    let site = dc_1().await;
+    add_peer(&site).await;
+    let without = json!({"manager_password": "x".repeat(255), "peer_controller_gateway_address": "123"});
+    for (method, path, mut body) in [
+        ("POST", PEERS.to_owned(), with(peer(), "peer_name", json!("dc-3"))),
+        ("PATCH", format!("{PEERS}/1"), json!({})),
+    ] {
+        body.as_object_mut().unwrap().extend(without.as_object().unwrap().clone());
+        for (key, value, named) in [
+            ("manager_username", json!("x".repeat(255)), "manager_username"),
+            ("manager_username", json!("admin"), "manager_password"),
+            ("manager_password", json!(PASSWORD), "peer_controller_gateway_address"),
+        ] {
+            body[key] = value;
+            let answer = send(&site, method, &path, &body).await;
+            assert_eq!(answer.status, 400, "{}", answer.text);
+            assert_eq!(answer.json()["description"], format!("Invalid peer {named}"), "{method} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_password_again_changes_nothing() {
+    let site = dc_1().await;
+    add_peer(&site).await;
+    let id = format!("{PEERS}/1");
+    let row = async || site.models.system_peers().by_id(1).await.unwrap().unwrap();
+    let (before, head) = (row().await, events(&site).await);
+    let answer = send(&site, "PATCH", &id, &json!({"manager_password": PASSWORD})).await;
+    assert_eq!((answer.status, &answer.json()["updated-at"]), (200, &Value::Null), "{}", answer.text);
+    assert_eq!((row().await, events(&site).await), (before.clone(), head));
+
+    let both = json!({"manager_password": PASSWORD, "manager_username": "root"});
+    assert_eq!(send(&site, "PATCH", &id, &both).await.status, 200);
+    assert_eq!(row().await.state.manager_password, before.state.manager_password);
+    let changed = send(&site, "PATCH", &id, &json!({"manager_password": "bmV3"})).await;
+    assert!(changed.json()["updated-at"].is_string(), "{}", changed.text);
+    assert_ne!(row().await.state.manager_password, before.state.manager_password);
+    let kept = site.app.vault().list(before.uuid).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|info| Some(info.entry)).collect();
+    assert_eq!(kept, [row().await.state.manager_password]);
+}
+
+#[tokio::test]
 async fn fl_69_70_71_peers_with_and_without_associations() {
     let site = dc_1().await;
     let (one, other) = (add_group(&site, "pg1", 0).await, add_group(&site, "pg2", 3).await);

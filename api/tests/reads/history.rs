@@ -1,5 +1,9 @@
 //! Histories, and subclouds as they were.
 
+use std::collections::BTreeSet;
+
+use dcm_domain::subcloud::NullColumn;
+use dcm_domain::value::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -110,5 +114,33 @@ async fn a_subcloud_as_it_was() {
     {
         let answer = site.get(&format!("/v1.0/subclouds/subcloud1?as_of={moment}")).await;
         assert_eq!(answer.status, status, "{moment}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_subcloud_that_was_taken_over_was_made_when_its_row_says() {
+    let site = Site::start().await;
+    let at = |text: &str| Some(Timestamp::parse(text).unwrap());
+    let both = site
+        .import(1, |row| {
+            row.created_at = at("2023-09-01T10:20:30.123456Z");
+            row.updated_at = at("2023-10-02T11:12:13Z");
+        })
+        .await;
+    let made = site.import(2, |row| row.created_at = at("2023-09-01T10:20:30Z")).await;
+    let neither = site.import(3, |row| row.nulls = BTreeSet::from([NullColumn::CreatedAt])).await;
+    for (id, entity, times) in [
+        (1, both, (json!("2023-09-01 10:20:30.123456"), json!("2023-10-02 11:12:13"))),
+        (2, made, (json!("2023-09-01 10:20:30"), Value::Null)),
+        (3, neither, (Value::Null, Value::Null)),
+    ] {
+        let shown = site.get(&format!("/v1.0/subclouds/{id}")).await.json();
+        assert_eq!((shown["created-at"].clone(), shown["updated-at"].clone()), times);
+        describe(&site, entity, "now").await;
+        let past = site.get(&format!("/v1.0/subclouds/{id}?as_of=0")).await.json();
+        assert_eq!(past, shown, "{id}");
+        let shown = site.get(&format!("/v1.0/subclouds/{id}")).await.json();
+        assert_ne!(shown["updated-at"], times.1);
+        assert_eq!(site.get(&format!("/v1.0/subclouds/{id}?as_of=1")).await.json(), shown, "{id}");
     }
 }

@@ -1,6 +1,7 @@
 //! A controller of a test's own: the API over embedded stores in a temporary directory, with a projector at work.
 #![allow(dead_code, reason = "each test program uses its part of it")]
 
+pub mod imported;
 pub mod platform;
 
 use std::path::Path;

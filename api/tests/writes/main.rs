@@ -15,6 +15,7 @@ mod site;
 mod create;
 mod create_install;
 mod fixture;
+mod imported;
 mod migrate;
 mod network;
 mod phased;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dcm_domain::subcloud::command::{AddSubcloud, DeployVerb, StartPlaybook};
 use dcm_domain::subcloud::{DeployRunRequested, ManagementNetwork, RunInputs, SubcloudAdded};
-use dcm_domain::value::{DeployStatus, Name, Phase, Region, Subnet};
+use dcm_domain::value::{DeployStatus, Name, Phase, Region, SecretRef, Subnet};
 use dcm_journal::fleet::Claim;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -125,15 +125,25 @@ async fn sc_218_221_223_bootstrap() {
     let (site, entity) = created(Form::new(), DeployStatus::InstallComplete).await;
     let values = with(with(bv(), "location", "Linz"), "management_end_address", "192.168.101.60");
     let values = with(values, "management_gateway_address", "192.168.101.61");
-    let answer = verb(&site, "bootstrap", &password().yaml("bootstrap_values", values)).await;
+    let form = password().yaml("bootstrap_values", values.clone()).field("description", "of the form");
+    let answer = verb(&site, "bootstrap", &form).await;
     expect(&answer, 200, "pre-bootstrap", "218");
     assert_eq!(answer.json()["management-end-ip"], "192.168.101.60");
-    assert_eq!(answer.json()["location"], "Linz");
     assert_eq!(
-        state(&site, entity).await.bootstrap_address.as_deref(),
-        Some("10.10.10.12"),
-        "the stored address"
+        (&answer.json()["location"], &answer.json()["description"]),
+        (&json!("Linz"), &json!("of the form"))
     );
+    let stored = state(&site, entity).await;
+    assert_eq!(stored.bootstrap_address.as_deref(), Some("10.10.10.12"), "the stored address");
+    let secret =
+        async |entry: SecretRef| site.app.vault().get(&entry, entity).await.unwrap().expose().to_owned();
+    let payload = secret(stored.bootstrap.as_ref().unwrap().secret).await;
+    let expected = with(with(values, "description", "of the form"), "bootstrap-address", "10.10.10.12");
+    let expected =
+        with(with(expected, "software_version", "22.12"), "region_name", stored.region.to_string());
+    assert_eq!(serde_json::from_str::<Value>(&payload).unwrap(), Value::Object(expected), "218: the payload");
+    let run = stored.run.as_ref().unwrap();
+    assert_eq!(secret(run.inputs.sysadmin_password.unwrap()).await, "testpass", "218: decoded");
 }
 
 #[tokio::test]
@@ -181,7 +191,9 @@ async fn sc_224_227_configure() {
     let bad = Form::new().field("sysadmin_password", "a");
     expect(&verb(&site, "configure", &bad).await, 400, "Failed to decode", "226");
     expect(&verb(&site, "configure", &password()).await, 200, "pre-config", "224");
-    let run = state(&site, entity).await.run.clone().unwrap();
+    let stored = state(&site, entity).await;
+    assert!(stored.initial_deployment, "224: what the job is told");
+    let run = stored.run.clone().unwrap();
     assert!(run.inputs.artifacts.unwrap().user_uploaded_artifacts);
 
     let (site, entity) = created(Form::new(), DeployStatus::Complete).await;

@@ -74,17 +74,22 @@ async fn sc_127_129_groups() {
 async fn sc_130_132_install_values() {
     let (site, entity) = sc().await;
     stock(&site, "loads/18.03", &["boot.iso", "boot.sig"]);
-    for (values, size) in [
-        (with(iv(), "persistent_size", 40000), json!(40000)),
-        (iv(), Value::Null),
-        (with(iv(), "install_type", 2), Value::Null),
-    ] {
-        let form = Form::new().yaml("install_values", values).field("bmc_password", PASSWORD);
+    let image = site.dir.path().join("loads/18.03/boot.iso").display().to_string();
+    for values in [with(iv(), "persistent_size", 40000), iv(), with(iv(), "install_type", 2)] {
+        let form = Form::new().yaml("install_values", values.clone()).field("bmc_password", PASSWORD);
         let answer = send(&site, "PATCH", PATH, &form).await;
         expect(&answer, 200, "", "130 to 132");
+        let all = with(with(values, "software_version", "18.03"), "image", image.as_str());
         let shown: Value = serde_json::from_str(answer.json()["data_install"].as_str().unwrap()).unwrap();
-        assert_eq!((&shown["software_version"], &shown["bmc_password"]), (&json!("18.03"), &json!("***")));
-        assert_eq!(shown["persistent_size"], size);
+        assert_eq!(shown, Value::Object(with(all.clone(), "bmc_password", "***")));
+        let install = state(&site, entity).await.install.clone().unwrap();
+        let kept = site.app.vault().get(&install.secret, entity).await.unwrap();
+        let kept: Value = serde_json::from_str(kept.expose()).unwrap();
+        assert_eq!(
+            kept,
+            Value::Object(with(all, "bmc_password", PASSWORD)),
+            "with the password, still encoded"
+        );
     }
     let entries = site.app.vault().list(entity).await.unwrap().len();
     let form = Form::new().yaml("install_values", iv()).field("bmc_password", PASSWORD);

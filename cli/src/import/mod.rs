@@ -22,6 +22,10 @@ pub use report::{Outcome, Report};
 pub use source::SourceError;
 pub use write::{Target, WriteError, refuse_unfinished};
 
+/// What is said of a source that went on after its import.
+const NOT_TAKEN_OVER: &str = "the source, or the files beside it (--overrides-dir counts), are not what they were when \
+                              they were imported: what changed since then was not taken over";
+
 /// Why an import did not end.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -77,8 +81,13 @@ pub async fn run(source: Source<'_>, target: &Target) -> Result<Report, ImportEr
     let taken_at = at.begun_at.unwrap_or_else(|| chrono::Utc::now().into());
     let (translation, mut report) =
         translate::translate(&snapshot, &ids, overrides.as_ref(), &digest, taken_at);
+    let changed = at.digest.is_some_and(|digest| digest != translation.digest);
     if at.finished {
+        report.warnings.extend(changed.then(|| NOT_TAKEN_OVER.to_owned()));
         return Ok(Report { outcome: Outcome::AlreadyImported, ..report });
+    }
+    if changed {
+        return Err(WriteError::Changed.into());
     }
     if !report.errors.is_empty() {
         return Ok(Report { outcome: Outcome::Refused, ..report });

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use dcm_api::transport::yaml_mapping;
 use dcm_domain::validate::Map;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// Longest file.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -28,6 +29,8 @@ pub struct Files {
     pub deploy_config: Option<String>,
     /// `<name>_inventory.yml`.
     pub inventory: Option<Inventory>,
+    /// Digest of every file that was read; `None` if there was none.
+    pub digest: Option<[u8; 32]>,
     /// What could not be used.
     pub problems: Vec<String>,
 }
@@ -53,31 +56,49 @@ impl Overrides {
 
     /// The files of the subcloud `name`.
     pub fn of(&self, name: &str) -> Files {
-        let mut files = Files::default();
         if Path::new(name).components().collect::<Vec<_>>() != [Component::Normal(name.as_ref())] {
-            files.problems.push("its name is no file name: no file is looked for".to_owned());
-            return files;
+            let problems = vec!["its name is no file name: no file is looked for".to_owned()];
+            return Files { problems, ..Files::default() };
         }
-        files.bootstrap = self.mapping(&format!("{name}.yml"), &mut files.problems);
-        files.install_values = self.mapping(&format!("{name}/install_values.yml"), &mut files.problems);
-        files.deploy_config = self.text(&format!("{name}_deploy_config.yml"), &mut files.problems);
-        let inventory = self.mapping(&format!("{name}_inventory.yml"), &mut files.problems);
-        files.inventory = inventory.map(|inventory| Inventory::of(&inventory, name));
-        files
+        let mut reader = Reader { directory: &self.directory, hash: None, problems: Vec::new() };
+        let bootstrap = reader.mapping(&format!("{name}.yml"));
+        let install_values = reader.mapping(&format!("{name}/install_values.yml"));
+        let deploy_config = reader.text(&format!("{name}_deploy_config.yml"));
+        let inventory = reader.mapping(&format!("{name}_inventory.yml"));
+        let inventory = inventory.map(|inventory| Inventory::of(&inventory, name));
+        let Reader { hash, problems, .. } = reader;
+        let digest = hash.map(|hash| hash.finalize().into());
+        Files { bootstrap, install_values, deploy_config, inventory, digest, problems }
+    }
+}
+
+/// Reads the files of one subcloud.
+struct Reader<'a> {
+    directory: &'a Path,
+    /// Names and contents of those that were read.
+    hash: Option<Sha256>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn mapping(&mut self, file: &str) -> Option<Map> {
+        let text = self.text(file)?;
+        yaml_mapping(text.as_bytes()).map_err(|problem| self.problems.push(format!("{file}: {problem}"))).ok()
     }
 
-    fn mapping(&self, file: &str, problems: &mut Vec<String>) -> Option<Map> {
-        let text = self.text(file, problems)?;
-        yaml_mapping(text.as_bytes()).map_err(|problem| problems.push(format!("{file}: {problem}"))).ok()
-    }
-
-    fn text(&self, file: &str, problems: &mut Vec<String>) -> Option<String> {
-        let path = self.directory.join(file);
-        match read(&path) {
-            Ok(text) => Some(text),
+    fn text(&mut self, file: &str) -> Option<String> {
+        match read(&self.directory.join(file)) {
+            Ok(text) => {
+                let hash = self.hash.get_or_insert_default();
+                for part in [file, text.as_str()] {
+                    hash.update(part.len().to_be_bytes());
+                    hash.update(part);
+                }
+                Some(text)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                problems.push(format!("{file}: {error}"));
+                self.problems.push(format!("{file}: {error}"));
                 None
             }
         }
@@ -147,6 +168,41 @@ mod tests {
         let other = overrides.of("other");
         assert_eq!(other.inventory, Some(Inventory { initial_deployment: false, address: None }));
         assert!(other.bootstrap.is_none() && other.problems.is_empty());
+    }
+
+    #[test]
+    fn the_flag_is_a_word_of_yaml_1_1() {
+        for (word, expected) in
+            [("yes", true), ("True", true), ("on", true), ("no", false), ("False", false), ("~", false)]
+        {
+            let text = format!("all: {{vars: {{initial_deployment: {word}}}}}");
+            let (_directory, overrides) = with(&[("edge_inventory.yml", &text)]);
+            assert_eq!(overrides.of("edge").inventory.unwrap().initial_deployment, expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_digest_tells_whether_a_file_is_another() {
+        let digest = |files: &[(&str, &str)]| {
+            let (_directory, overrides) = with(files);
+            overrides.of("edge").digest
+        };
+        let both = digest(&[("edge.yml", "a: 1"), ("edge_deploy_config.yml", "x")]);
+        assert!(both.is_some());
+        assert_eq!(
+            digest(&[("edge.yml", "a: 1"), ("edge_deploy_config.yml", "x"), ("other.yml", "b: 1")]),
+            both
+        );
+        for others in [
+            &[("edge.yml", "a: 2"), ("edge_deploy_config.yml", "x")][..],
+            &[("edge.yml", "a: ["), ("edge_deploy_config.yml", "x")],
+            &[("edge.yml", "a: 1"), ("edge_inventory.yml", "x")],
+            &[("edge.yml", "a: 1")],
+            &[],
+        ] {
+            assert_ne!(digest(others), both, "{others:?}");
+        }
+        assert_eq!(digest(&[("other.yml", "a: 1")]), None);
     }
 
     #[test]

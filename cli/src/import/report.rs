@@ -27,6 +27,9 @@ pub struct Report {
     pub unknown_columns: BTreeSet<String>,
     /// What is inconsistent, or not as it was: kept, and worth a look.
     pub findings: Vec<Finding>,
+    /// What the person who started it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What cannot be taken over: with any, nothing is.
     pub errors: Vec<String>,
     /// How long it took, in seconds.
@@ -151,6 +154,9 @@ impl fmt::Display for Report {
             if found.len() > SHOWN {
                 writeln!(f, "  and {} more; --json shows them all", found.len() - SHOWN)?;
             }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
         }
         if !self.errors.is_empty() {
             writeln!(f, "errors ({}):", self.errors.len())?;

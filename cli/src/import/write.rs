@@ -19,7 +19,9 @@ use dcm_domain::subcloud::Subcloud;
 use dcm_domain::subcloud::command::ImportSubcloud;
 use dcm_domain::system_peer::SystemPeer;
 use dcm_domain::system_peer::command::ImportSystemPeer;
-use dcm_domain::takeover::{BeginTakeOver, FinishTakeOver, TakeOver, TakeOverBegun, TakeOverFinished};
+use dcm_domain::takeover::{
+    BeginTakeOver, FinishTakeOver, Rejection, TakeOver, TakeOverBegun, TakeOverFinished,
+};
 use dcm_domain::value::{Actor, Timestamp};
 use dcm_journal::collection::{Collection, CollectionError, NewEntity};
 use dcm_journal::repository::{CommandError, Meta, Repository, Unavailable};
@@ -54,10 +56,12 @@ pub struct Target {
 }
 
 /// How far a take-over is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// When it began, if it has.
     pub begun_at: Option<Timestamp>,
+    /// The digest of what it began with, if it has.
+    pub digest: Option<String>,
     /// Whether everything is there.
     pub finished: bool,
 }
@@ -77,8 +81,14 @@ pub enum WriteError {
     )]
     Unfinished,
     /// The source is not what it was when the import began.
+    #[error(
+        "the source has changed since this import began, or the files beside it have (--overrides-dir counts); stop \
+         the old service, empty the journal and the vault, and import again"
+    )]
+    Changed,
+    /// There is nothing to finish.
     #[error(transparent)]
-    TakeOver(#[from] dcm_domain::takeover::Rejection),
+    TakeOver(#[from] Rejection),
     /// The domain refused something, which is a defect of the translation.
     #[error("{what}: {cause}")]
     Refused {
@@ -130,7 +140,11 @@ impl Target {
         let repository = Repository::<TakeOver>::new(Arc::clone(&self.journal));
         let loaded = repository.load(&take_over(ids)).await?;
         match loaded.state {
-            Some(state) => Ok(Progress { begun_at: loaded.created_at, finished: state.finished }),
+            Some(state) => Ok(Progress {
+                begun_at: loaded.created_at,
+                digest: Some(state.begun.digest.clone()),
+                finished: state.finished,
+            }),
             None => match self.journal.head().await? {
                 0 => Ok(Progress::default()),
                 head => Err(WriteError::NotEmpty(head)),
@@ -156,7 +170,7 @@ impl Target {
         report: &Report,
     ) -> Result<(), WriteError> {
         let writer = Writer { journal: &self.journal, ids };
-        let begun = TakeOverBegun { source: snapshot.source.clone(), digest: snapshot.digest.clone() };
+        let begun = TakeOverBegun { source: snapshot.source.clone(), digest: translation.digest };
         writer.take_over(&BeginTakeOver { begun }, "begin").await?;
         self.keep(translation.entries).await?;
         for (entity, imported) in translation.groups {
@@ -237,13 +251,15 @@ impl Writer<'_> {
 
     async fn take_over<C>(&self, command: &C, what: &str) -> Result<(), WriteError>
     where
-        C: Command<TakeOver, Rejection = dcm_domain::takeover::Rejection>,
+        C: Command<TakeOver, Rejection = Rejection>,
     {
         let repository = Repository::<TakeOver>::new(Arc::clone(self.journal));
         match repository.run(&take_over(self.ids), command, &self.meta(what)).await {
             Ok(_) => Ok(()),
             // It began with another source, and under the same id.
-            Err(CommandError::IdReused) => Err(dcm_domain::takeover::Rejection::SourceChanged.into()),
+            Err(CommandError::IdReused | CommandError::Rejected(Rejection::SourceChanged)) => {
+                Err(WriteError::Changed)
+            }
             Err(CommandError::Rejected(rejection)) => Err(rejection.into()),
             Err(CommandError::Unavailable(cause)) => Err(cause.into()),
         }

@@ -53,7 +53,7 @@ pub enum Rejection {
     /// The stream has begun, so it cannot begin again or be abandoned.
     #[error("System Peer already exists")]
     AlreadyExists,
-    /// Another request changes its UUID or name, or deletes it, right now; trying again is safe.
+    /// Another request changes its UUID, name or password, or deletes it, right now; trying again is safe.
     #[error("the system peer is being changed by another request")]
     ChangeUnderWay,
 }

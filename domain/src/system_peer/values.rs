@@ -67,6 +67,9 @@ pub struct PeerChanges {
     pub manager_username: Option<String>,
     /// The vault entry of the new password.
     pub manager_password: Option<SecretRef>,
+    /// The vault entry that holds the password as it was sent, if one did when that was looked up: it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_password: Option<SecretRef>,
     /// New gateway.
     pub peer_controller_gateway_address: Option<String>,
     /// `enabled` or `disabled`.
@@ -82,16 +85,35 @@ pub struct PeerChanges {
 }
 
 impl PeerValues {
-    /// Checks every value in the contract's order; the password, which stands between user name and gateway there, is
-    /// checked by [`check_password`] before it is kept.
+    /// Checks every value in the contract's order; the password was checked before it was kept.
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), Rejection> {
+        self.check_login()?;
+        self.check_rest()
+    }
+
+    /// Checks every value in the contract's order, with the password that is still to be kept.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_with(&self, password: &str) -> Result<(), Rejection> {
+        self.check_login()?;
+        check_password(password)?;
+        self.check_rest()
+    }
+
+    /// What stands before the password.
+    fn check_login(&self) -> Result<(), Rejection> {
         check_uuid(&self.peer_uuid)?;
         check_name(&self.peer_name)?;
         check_endpoint(&self.manager_endpoint)?;
-        check_text(&self.manager_username, Rejection::InvalidUsername)?;
+        check_text(&self.manager_username, Rejection::InvalidUsername)
+    }
+
+    /// What stands behind it.
+    fn check_rest(&self) -> Result<(), Rejection> {
         check_gateway(&self.peer_controller_gateway_address)?;
         check_word(&self.administrative_state, &STATES, Rejection::InvalidState)?;
         check_range(self.heartbeat_interval, INTERVALS, Rejection::InvalidInterval)?;
@@ -107,10 +129,18 @@ impl PeerChanges {
     /// # Errors
     /// [`Rejection::NothingToUpdate`] if nothing is, or the first rule that is broken.
     pub fn check(&self) -> Result<(), Rejection> {
-        use Rejection as R;
-        if *self == Self::default() {
-            return Err(R::NothingToUpdate);
+        match *self == Self::default() {
+            true => Err(Rejection::NothingToUpdate),
+            false => self.check_with(None),
         }
+    }
+
+    /// Checks what is given, with the password that is still to be kept, if there is one.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_with(&self, password: Option<&str>) -> Result<(), Rejection> {
+        use Rejection as R;
         let word = |given: &Option<String>, known: &[&str], or: R| {
             given.as_deref().map(|word| check_word(word, known, or)).transpose()
         };
@@ -121,6 +151,7 @@ impl PeerChanges {
         self.peer_name.as_deref().map(check_name).transpose()?;
         self.manager_endpoint.as_deref().map(check_endpoint).transpose()?;
         self.manager_username.as_deref().map(|name| check_text(name, R::InvalidUsername)).transpose()?;
+        password.map(check_password).transpose()?;
         self.peer_controller_gateway_address.as_deref().map(check_gateway).transpose()?;
         word(&self.administrative_state, &STATES, R::InvalidState)?;
         range(self.heartbeat_interval, INTERVALS, R::InvalidInterval)?;

@@ -29,7 +29,7 @@ pub use install::install_values;
 pub use json_text::json_text;
 pub use kubernetes::kubernetes;
 pub use masking::{HIDDEN, INSTALL_VALUES, PAYLOAD, is_secret_key, masked, without_secrets};
-pub use network::{Addresses, Controller, network};
+pub use network::{Addresses, Controller, network, network_of_existing};
 pub use password::base64_password;
 pub use rehome::{rehome_payload, secondary_payload};
 pub use release::{Releases, release};

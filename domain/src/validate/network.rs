@@ -1,5 +1,6 @@
 //! Name and networks of a subcloud (subclouds.md V4, checks 1 to 14).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -54,7 +55,28 @@ pub fn network(
     controller: &Controller,
     taken: &dyn Fn(&Subnet) -> bool,
 ) -> Result<Addresses, Refused> {
+    let name = check_name(payload)?;
+    Name::parse(&name).map_err(|error| Refused::bad_request(error.to_string()))?;
+    addresses(payload, controller, taken)
+}
+
+/// As [`network`], for a payload whose name is that of the subcloud already (subclouds.md V14): one that was taken over
+/// is kept, whatever names may consist of today (decisions.md, "Import").
+pub fn network_of_existing(
+    payload: &Map,
+    controller: &Controller,
+    taken: &dyn Fn(&Subnet) -> bool,
+) -> Result<Addresses, Refused> {
     check_name(payload)?;
+    addresses(payload, controller, taken)
+}
+
+/// Checks 3 to 14.
+fn addresses(
+    payload: &Map,
+    controller: &Controller,
+    taken: &dyn Fn(&Subnet) -> bool,
+) -> Result<Addresses, Refused> {
     let management = management_pool(payload, taken)?;
     // V1 lets exactly one gateway through: the admin network's where there is one.
     let (admin, gateway, gateway_key) = if ADMIN.is_given(payload) {
@@ -112,8 +134,8 @@ struct Pool {
     end: IpAddr,
 }
 
-/// Checks 1 and 2, and what a name may consist of (decisions.md, Names).
-fn check_name(payload: &Map) -> Result<(), Refused> {
+/// Checks 1 and 2; the name.
+fn check_name(payload: &Map) -> Result<Cow<'_, str>, Refused> {
     let name = payload.get("name").and_then(text).unwrap_or_default();
     if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refused::bad_request("name must contain alphabetic characters"));
@@ -121,7 +143,7 @@ fn check_name(payload: &Map) -> Result<(), Refused> {
     if RESERVED.contains(&name.as_ref()) {
         return Err(Refused::bad_request(format!("name cannot be {}", RESERVED.join(" or "))));
     }
-    Name::parse(&name).map(drop).map_err(|error| Refused::bad_request(error.to_string()))
+    Ok(name)
 }
 
 /// Checks 3 to 7.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Addresses, Controller, network};
+use super::{Addresses, Controller, network, network_of_existing};
 use crate::validate::samples::{admin, bootstrap, bootstrap_v6, with, without};
 use crate::validate::{Map, Refused, Status};
 use crate::value::Subnet;
@@ -154,6 +154,18 @@ fn hostile_names_are_refused_before_anything_else() {
     {
         let payload = with(without(bootstrap(), "management_subnet"), "name", hostile);
         assert!(check(&payload).unwrap_err().text.starts_with("name invalid"));
+    }
+}
+
+#[test]
+fn a_name_that_was_taken_over_is_kept() {
+    let payload = with(bootstrap(), "name", json!("Größe {{ 1 }}"));
+    assert!(check(&payload).unwrap_err().text.starts_with("name invalid"), "a new subcloud may not have it");
+    let existing = |payload: &Map| network_of_existing(payload, &controller(), &|_| false);
+    assert_eq!(existing(&payload).unwrap(), check(&bootstrap()).unwrap());
+    for (name, phrase) in [("123", "must contain alphabetic characters"), ("RegionOne", "name cannot be")] {
+        let refused = existing(&with(bootstrap(), "name", json!(name))).unwrap_err();
+        assert!(refused.text.contains(phrase), "V4 holds otherwise: {}", refused.text);
     }
 }
 

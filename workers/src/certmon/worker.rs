@@ -245,7 +245,7 @@ impl<'a> Auditor<'a> {
     }
 
     async fn look(&self, region: &str) -> Result<Option<Looked>, Unavailable> {
-        let Ok(region) = Region::parse(region) else { return Ok(None) };
+        let Some(region) = Region::imported(region) else { return Ok(None) };
         let Some(uuid) = self.context.fleet.resolve(&Reference::Region(region)).await? else {
             return Ok(None);
         };

@@ -130,7 +130,12 @@ impl Reading<'_> {
     ) -> Result<Option<Map<String, Value>>, Unprepared> {
         let Some(document) = document else { return Ok(None) };
         let text = self.get(what, document.secret).await?;
-        serde_json::from_str(text.expose()).map(Some).map_err(|_| Unprepared::Unreadable(what))
+        match serde_json::from_str(text.expose()) {
+            Ok(mapping) => Ok(Some(mapping)),
+            // The text of a row that was taken over, which was no mapping there either.
+            Err(_) if !document.shown.is_object() => Ok(None),
+            Err(_) => Err(Unprepared::Unreadable(what)),
+        }
     }
 
     async fn get(&self, what: &'static str, entry: SecretRef) -> Result<Secret, Unprepared> {

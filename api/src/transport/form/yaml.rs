@@ -1,7 +1,12 @@
-//! Safe YAML: a client's document becomes plain JSON values, or one of three complaints.
+//! Safe YAML 1.1: a client's document becomes plain JSON values, or one of three complaints.
+//!
+//! The parser speaks YAML 1.2. What is added here are the words of YAML 1.1 that existing documents use, and the refusal
+//! of tags that stand for more than data; the differences that are left are in `docs/compatibility.md`.
 //!
 //! The parser resolves aliases by repeating what they name, so a small document can stand for an enormous one. The
 //! values are therefore built here under a budget of nodes and bytes, and nesting is bounded before parsing.
+
+mod tags;
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,6 +23,8 @@ const MAX_NODES: usize = 200_000;
 const MAX_TEXT: usize = 4 * MAX_BYTES;
 /// Deepest nesting of brackets; the parser refuses more than 128 levels of any kind itself, but only after scanning.
 const MAX_BRACKETS: usize = 256;
+/// How far back from a word its tag is looked for, in bytes: a bound for documents that repeat one word by aliases.
+const LOOK_BEHIND: usize = 256;
 
 /// Why a document gives no mapping; the texts of subclouds.md §1.4.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,15 +68,22 @@ fn value(document: &[u8]) -> Result<Value, YamlProblem> {
     if let Some(at) = too_deep(document) {
         return Err(YamlProblem::Line(line_at(document, at)));
     }
+    if let Some(strict) = tags::refused(text) {
+        parsed(&strict)?;
+    }
+    parsed(text)
+}
+
+fn parsed(text: &str) -> Result<Value, YamlProblem> {
     let mut documents = Deserializer::from_str(text);
     let Some(first) = documents.next() else {
         return Ok(Value::Null);
     };
-    let budget = Budget { nodes: Cell::new(MAX_NODES), text: Cell::new(MAX_TEXT) };
-    let value = Node(&budget).deserialize(first).map_err(|error| {
+    let reading = Reading { document: text, nodes: Cell::new(MAX_NODES), text: Cell::new(MAX_TEXT) };
+    let value = Node(&reading).deserialize(first).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line().saturating_sub(1));
         // The parser puts the end of an unfinished last line on a line of its own.
-        YamlProblem::Line(line.min(line_at(document, document.len())))
+        YamlProblem::Line(line.min(line_at(text.as_bytes(), text.len())))
     })?;
     match documents.next() {
         None => Ok(value),
@@ -100,13 +114,14 @@ fn last_document_line(text: &str) -> usize {
     text.lines().enumerate().filter(|(_, line)| line.starts_with("---")).last().map_or(0, |(at, _)| at)
 }
 
-/// What the values may still cost.
-struct Budget {
+/// A document that is being read, and what its values may still cost.
+struct Reading<'a> {
+    document: &'a str,
     nodes: Cell<usize>,
     text: Cell<usize>,
 }
 
-impl Budget {
+impl Reading<'_> {
     fn node<E: Error>(&self) -> Result<(), E> {
         spend(&self.nodes, 1)
     }
@@ -118,6 +133,36 @@ impl Budget {
         }
         Ok(text.to_owned())
     }
+
+    /// What the words say that YAML 1.1 knows beside `true` and `false`: `None` for any other text, and for a word in
+    /// quotes or with a tag. `text` is a part of the document.
+    fn word(&self, text: &str) -> Option<bool> {
+        let truth = match text {
+            "yes" | "Yes" | "YES" | "on" | "On" | "ON" => true,
+            "no" | "No" | "NO" | "off" | "Off" | "OFF" => false,
+            _ => return None,
+        };
+        self.is_plain(text).then_some(truth)
+    }
+
+    /// The parser does not tell how a scalar is written, but gives the part of the document that it is.
+    fn is_plain(&self, text: &str) -> bool {
+        let document = self.document.as_bytes();
+        let begin = text.as_ptr().addr().wrapping_sub(document.as_ptr().addr());
+        let end = begin.wrapping_add(text.len());
+        let (Some(before), Some(after)) = (document.get(..begin), document.get(end..)) else { return false };
+        !matches!(after.first(), Some(b'"' | b'\'')) && !is_tagged(before)
+    }
+}
+
+/// Whether what follows `before` has a tag: it stands before it, and an anchor may stand between.
+fn is_tagged(before: &[u8]) -> bool {
+    let near = before.rchunks(LOOK_BEHIND).next().unwrap_or_default();
+    near.rsplit(u8::is_ascii_whitespace)
+        .filter(|token| !token.is_empty())
+        .map(|token| token.rsplit(|byte| b"[{,".contains(byte)).next().unwrap_or_default())
+        .take_while(|token| token.starts_with(b"!") || token.starts_with(b"&"))
+        .any(|token| token.starts_with(b"!") && !token.ends_with(b":"))
 }
 
 fn spend<E: Error>(left: &Cell<usize>, cost: usize) -> Result<(), E> {
@@ -127,7 +172,7 @@ fn spend<E: Error>(left: &Cell<usize>, cost: usize) -> Result<(), E> {
 
 /// Builds one value.
 #[derive(Clone, Copy)]
-struct Node<'a>(&'a Budget);
+struct Node<'a>(&'a Reading<'a>);
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
@@ -182,6 +227,13 @@ impl<'de> Visitor<'de> for Node<'_> {
         self.0.string(value).map(Value::String)
     }
 
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Value, E> {
+        match self.0.word(value) {
+            Some(truth) => Ok(Value::Bool(truth)),
+            None => self.visit_str(value),
+        }
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(self)? {
@@ -225,7 +277,7 @@ fn merge<E: Error>(into: &mut Map<String, Value>, named: Value) -> Result<(), E>
 }
 
 /// Builds a mapping's key: scalars become their text.
-struct Key<'a>(&'a Budget);
+struct Key<'a>(&'a Reading<'a>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = String;
@@ -236,7 +288,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl<'de> Visitor<'de> for Key<'_> {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -266,6 +318,13 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: Error>(self, value: &str) -> Result<String, E> {
         self.0.string(value)
     }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<String, E> {
+        match self.0.word(value) {
+            Some(truth) => Ok(truth.to_string()),
+            None => self.visit_str(value),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -285,10 +344,10 @@ mod tests {
 
     #[test]
     fn a_mapping_becomes_json() {
-        let document = "name: edge-7\n1: one\ntrue: t\nnull: n\n1.5: f\nlist: [1, -2, 0.5, yes, ~, .inf]\n\
+        let document = "name: edge-7\n1: one\ntrue: t\nnull: n\n1.5: f\nlist: [1, -2, 0.5, yep, ~, .inf]\n\
                         nested: {a: 'x', a: y}\nbig: 123456789012345678901234567890\n";
         let expected = json!({"name": "edge-7", "1": "one", "true": "t", "null": "n", "1.5": "f",
-            "list": [1, -2, 0.5, "yes", null, "inf"], "nested": {"a": "y"}});
+            "list": [1, -2, 0.5, "yep", null, "inf"], "nested": {"a": "y"}});
         let Value::Object(mut read) = read(document).unwrap() else { panic!("no mapping") };
         assert!(read.remove("big").is_some());
         assert_eq!(Value::Object(read), expected);
@@ -319,8 +378,34 @@ mod tests {
         for refused in ["a: !run x", "a: !run [x]", "? [complex, key]\n: 1\n"] {
             assert!(matches!(read(refused), Err(YamlProblem::Line(_))), "{refused}");
         }
-        // A tag of the core namespace that names code is plain data: nothing here makes objects.
-        assert_eq!(read("a: !!python/object/apply:os.system [id]"), Ok(json!({"a": ["id"]})));
+    }
+
+    #[test]
+    fn the_words_of_yaml_1_1_are_booleans_unless_they_are_quoted() {
+        for (words, truth) in [
+            (["yes", "Yes", "YES", "on", "On", "ON"], true),
+            (["no", "No", "NO", "off", "Off", "OFF"], false),
+        ] {
+            for word in words {
+                let document =
+                    format!("a: {word}\nb: [{word}, {word}]\nc: {{d: {word}}}\nü: &w {word} # yes\ne: *w\n");
+                let expected =
+                    json!({"a": truth, "b": [truth, truth], "c": {"d": truth}, "ü": truth, "e": truth});
+                assert_eq!(read(&document), Ok(expected), "{word}");
+                let document = format!(
+                    "a: '{word}'\nb: [\"{word}\"]\nc: !!str {word}\nd: [!!str &w {word}, &v !!str {word}]\ne: *w\n\
+                     f: |-\n  {word}\ng: >-\n  {word}\nh: {word} {word}\n"
+                );
+                let both = format!("{word} {word}");
+                let expected = json!({"a": word, "b": [word], "c": word, "d": [word, word], "e": word, "f": word,
+                    "g": word, "h": both});
+                assert_eq!(read(&document), Ok(expected), "{word}");
+            }
+        }
+        assert_eq!(read("yes: 1\n'no': 2\n"), Ok(json!({"true": 1, "no": 2})));
+        for text in ["y", "n", "Y", "N", "yEs", "oN", "nO", "yes.", "tRUE"] {
+            assert_eq!(read(&format!("a: {text}")), Ok(json!({"a": text})), "{text}");
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@ mod strategy;
 mod subcloud;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use dcm_domain::options::SwUpdateOptionsImported;
 use dcm_domain::strategy::{ImportedStep, StrategyImported};
 use dcm_domain::value::Timestamp;
 use dcm_journal::vault::NewEntry;
+use sha2::{Digest, Sha256};
 
 use self::documents::{DigestFn, Documents};
 use super::ids::Ids;
@@ -25,6 +27,8 @@ pub use subcloud::SubcloudToImport;
 /// Everything that is to be written.
 #[derive(Debug)]
 pub struct Translation {
+    /// Digest of all that is taken over, hex: of the rows, and of the files beside them if there are any.
+    pub digest: String,
     /// Documents and passwords, before any event.
     pub entries: Vec<NewEntry>,
     /// Subclouds, by id.
@@ -48,6 +52,8 @@ struct Translator<'a> {
     snapshot: &'a Snapshot,
     ids: &'a Ids,
     documents: Documents<'a>,
+    /// Digest of the files that were read; `None` while there was none.
+    files: Option<Sha256>,
     report: Report,
 }
 
@@ -67,7 +73,7 @@ pub fn translate(
         ..Report::default()
     };
     let documents = Documents::new(ids, digest);
-    let mut translator = Translator { snapshot, ids, documents, report };
+    let mut translator = Translator { snapshot, ids, documents, files: None, report };
     let subclouds = translator.subclouds(overrides);
     translator.examine(&subclouds);
     let groups = translator.groups();
@@ -76,11 +82,32 @@ pub fn translate(
     let associations = translator.associations();
     let options = translator.options(&subclouds);
     let strategy = translator.strategy(&subclouds, at);
-    let Translator { documents, report, .. } = translator;
+    let Translator { documents, files, report, .. } = translator;
+    let digest = whole_digest(snapshot, files);
     let entries = documents.entries;
-    let translation =
-        Translation { entries, subclouds, groups, peer_groups, peers, associations, options, strategy };
+    let translation = Translation {
+        digest,
+        entries,
+        subclouds,
+        groups,
+        peer_groups,
+        peers,
+        associations,
+        options,
+        strategy,
+    };
     (translation, report)
+}
+
+/// One digest of rows and files, so that an import only goes on with both as they were.
+fn whole_digest(snapshot: &Snapshot, files: Option<Sha256>) -> String {
+    match files {
+        None => snapshot.digest.clone(),
+        Some(files) => {
+            let rows = Sha256::new().chain_update(&snapshot.digest);
+            hex::encode(rows.chain_update(files.finalize()).finalize())
+        }
+    }
 }
 
 fn counts(snapshot: &Snapshot) -> std::collections::BTreeMap<&'static str, Count> {
@@ -117,6 +144,20 @@ impl Translator<'_> {
     /// A number that has no null here; a null becomes `otherwise`, and is told.
     fn number(&mut self, row: &Row, column: &'static str, otherwise: i64) -> Result<i64, Unusable> {
         Ok(row.number(column)?.unwrap_or_else(|| {
+            self.report.find(Kind::Null, row, format!("{column} is null; {otherwise} stands in its place"));
+            otherwise
+        }))
+    }
+
+    /// A word that has no null here; a null becomes `otherwise`, which new rows have (subclouds.md §3.1), and is told.
+    fn word<T: Copy + Display>(
+        &mut self,
+        row: &Row,
+        column: &'static str,
+        parse: fn(&str) -> Option<T>,
+        otherwise: T,
+    ) -> Result<T, Unusable> {
+        Ok(row.some_word(column, parse)?.unwrap_or_else(|| {
             self.report.find(Kind::Null, row, format!("{column} is null; {otherwise} stands in its place"));
             otherwise
         }))

@@ -25,7 +25,11 @@ impl Translator<'_> {
         subclouds: &[SubcloudToImport],
         at: Timestamp,
     ) -> Option<(StrategyImported, Vec<ImportedStep>)> {
-        let rows = self.snapshot.table(STRATEGY);
+        let (rows, unknown): (Vec<&Row>, Vec<&Row>) =
+            self.snapshot.table(STRATEGY).iter().partition(|row| row.text("type").is_some());
+        for row in unknown {
+            self.report.find(Kind::LeftOut, row, "type is null: nobody can tell what the strategy updates");
+        }
         for further in rows.iter().skip(1) {
             self.report.find(Kind::LeftOut, further, "a further strategy; there can be only one");
         }
@@ -61,7 +65,7 @@ impl Translator<'_> {
             self.report.find(Kind::Null, row, "stop_on_failure is null; false stands in its place");
             false
         });
-        let state = row.word("state", StrategyState::parse)?;
+        let state = self.word(row, "state", StrategyState::parse, StrategyState::Initial)?;
         if !matches!(
             state,
             StrategyState::Initial | StrategyState::Complete | StrategyState::Failed | StrategyState::Aborted

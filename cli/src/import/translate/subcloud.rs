@@ -10,6 +10,7 @@ use dcm_domain::subcloud::{
 use dcm_domain::value::{
     Availability, BackupStatus, DeployStatus, Endpoint, ManagementState, Name, Region, Subnet, SyncStatus,
 };
+use sha2::Digest;
 use uuid::Uuid;
 
 use super::Translator;
@@ -86,6 +87,9 @@ impl Translator<'_> {
         for problem in &files.problems {
             self.report.find(Kind::File, row, problem.clone());
         }
+        if let Some(digest) = &files.digest {
+            self.files.get_or_insert_default().update(digest);
+        }
         let install = self.document(row, entity, "data_install").or_else(|| {
             let values = files.install_values.clone()?;
             self.count_file("install values");
@@ -114,9 +118,19 @@ impl Translator<'_> {
             description: row.text("description").map(str::to_owned),
             location: row.text("location").map(str::to_owned),
             software_version: text(row, "software_version", NullColumn::SoftwareVersion, &mut nulls),
-            management: row.word("management_state", ManagementState::parse)?,
-            availability: row.word("availability_status", Availability::parse)?,
-            deploy: row.word("deploy_status", DeployStatus::parse)?,
+            management: self.word(
+                row,
+                "management_state",
+                ManagementState::parse,
+                ManagementState::Unmanaged,
+            )?,
+            availability: self.word(
+                row,
+                "availability_status",
+                Availability::parse,
+                Availability::Offline,
+            )?,
+            deploy: self.word(row, "deploy_status", DeployStatus::parse, DeployStatus::NotDeployed)?,
             backup: row.some_word("backup_status", BackupStatus::parse)?,
             backup_datetime: row.time("backup_datetime")?,
             // Null is shown as empty (subclouds.md §2.3).
@@ -195,9 +209,8 @@ impl Translator<'_> {
     fn endpoints(&mut self) -> BTreeMap<i64, BTreeMap<Endpoint, SyncStatus>> {
         let mut endpoints: BTreeMap<i64, BTreeMap<Endpoint, SyncStatus>> = BTreeMap::new();
         for row in self.snapshot.table(STATUS) {
-            let read = row.number("subcloud_id").and_then(|id| {
-                Ok((id, row.text("endpoint_type"), row.word("sync_status", SyncStatus::parse)?))
-            });
+            let status = self.word(row, "sync_status", SyncStatus::parse, SyncStatus::Unknown);
+            let read = row.number("subcloud_id").and_then(|id| Ok((id, row.text("endpoint_type"), status?)));
             let Some((id, kind, status)) = self.report.keep(read) else { continue };
             let (Some(id), Some(endpoint)) = (id, kind.and_then(Endpoint::parse)) else {
                 let what = format!("endpoint {kind:?} of subcloud {id:?} is none this program knows");
@@ -228,6 +241,10 @@ impl Translator<'_> {
     }
 
     fn alarm_counts(&mut self, row: &Row) -> Result<AlarmSummary, Unusable> {
+        let cloud_status = row.text("cloud_status").unwrap_or_else(|| {
+            self.report.find(Kind::Null, row, "cloud_status is null; disabled is shown");
+            "disabled"
+        });
         let mut count = |column| match row.number(column)? {
             Some(count) => Ok(count),
             None => {
@@ -240,7 +257,7 @@ impl Translator<'_> {
             major_alarms: count("major_alarms")?,
             minor_alarms: count("minor_alarms")?,
             warnings: count("warnings")?,
-            cloud_status: row.text("cloud_status").unwrap_or("disabled").to_owned(),
+            cloud_status: cloud_status.to_owned(),
         })
     }
 

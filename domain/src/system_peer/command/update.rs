@@ -21,6 +21,10 @@ impl Command<SystemPeer> for UpdateSystemPeer {
         let state = existing(state)?;
         self.changes.check()?;
         let given = &self.changes;
+        if given.kept_password.is_some() && given.kept_password != state.manager_password {
+            // Another request put another one in its place since.
+            return Err(Rejection::ChangeUnderWay);
+        }
         let updated = SystemPeerUpdated {
             peer_uuid: changed(&given.peer_uuid, &state.peer_uuid),
             peer_name: changed(&given.peer_name, &state.peer_name),
