@@ -16,20 +16,21 @@ use crate::serve::lock;
 /// What to do.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Read every event and check that none was touched; exits with 1 if one was.
+    /// Read every event and check that none was touched or lost; exits with 1 if one was.
     Verify(Place),
     /// Write the events to a file, one JSON line each; `-` is standard output.
     Export {
         /// The file.
         #[arg(value_name = "FILE")]
         to: PathBuf,
-        /// Only what stands behind this order.
+        /// Only what stands behind the event with this order, such as the last one of the export before.
         #[arg(long, value_name = "ORDER", default_value_t = 0)]
         after: u64,
         #[command(flatten)]
         place: Place,
     },
-    /// Fill an empty journal with the events of a file, or go on with that; `-` is standard input.
+    /// Fill an empty journal with the events of a file, or go on with that; or bring in the next file of a chain, written
+    /// with `export --after`. `-` is standard input.
     Import {
         /// The file.
         #[arg(value_name = "FILE")]
@@ -131,7 +132,10 @@ async fn verify(place: &Place) -> Result<ExitCode, Failure> {
             broken.order, broken.stream, broken.revision, broken.reason
         ))?;
     }
-    Ok(if found.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if let Some(missing) = found.missing {
+        line(missing)?;
+    }
+    Ok(if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn export(place: &Place, to: &Path, after: u64) -> Result<ExitCode, Failure> {
@@ -144,11 +148,11 @@ async fn export(place: &Place, to: &Path, after: u64) -> Result<ExitCode, Failur
     }
     let file = File::create(to).await.map_err(|error| Failure::start(to.display().to_string(), error))?;
     let mut out = BufWriter::new(file);
-    let events = transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
+    let done = transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
     out.flush().await?;
     // A backup that is answered is on disk.
     out.into_inner().sync_all().await?;
-    line(format_args!("{events} events written"))?;
+    line(format_args!("{} events written; the next export goes on with --after {}", done.events, done.last))?;
     Ok(ExitCode::SUCCESS)
 }
 

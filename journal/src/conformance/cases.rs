@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dcm_schemas::StreamId;
+use dcm_schemas::{Envelope, StreamId};
 use futures::future::join_all;
 use serde_json::json;
 
 use super::events::{check_whole, following, new_stream, read_everything, with_data};
 use super::{Broken, Case, Place, Verdict};
-use crate::store::{AppendError, Expected};
+use crate::store::{Append, AppendError, Expected, NotAppended};
 
 /// Lists cases under the names of their functions.
 macro_rules! cases {
@@ -29,6 +29,7 @@ cases![
     one_conflict_does_not_abort_the_others,
     a_repeated_append_gives_the_first_answer,
     a_repetition_of_a_part_is_a_conflict,
+    appends_made_together_end_before_the_first_refused,
     an_id_is_used_once,
     a_dropped_caller_harms_nobody,
     refuses_events_that_do_not_follow,
@@ -271,6 +272,42 @@ async fn a_repetition_of_a_part_is_a_conflict(place: Arc<dyn Place>) -> Result {
     let answer = journal.append(&stream, expected, longer).await;
     equal!(answer, Err(AppendError::Conflict { actual: Some(1) }));
     equal!(journal.read_stream(&stream, 0, 10).await?.len(), 2);
+    Ok(Verdict::Kept)
+}
+
+async fn appends_made_together_end_before_the_first_refused(place: Arc<dyn Place>) -> Result {
+    let journal = place.open().await?;
+    let append = |stream: &StreamId, last: Option<&Envelope>| {
+        let (expected, events) = following(stream, last, 2);
+        Append { stream: stream.clone(), expected, events }
+    };
+    let ids = |appends: &[&Append]| {
+        let events = appends.iter().flat_map(|append| &append.events);
+        events.map(|event| event.id).collect::<Vec<_>>()
+    };
+    let (stream, elsewhere) = (new_stream(), new_stream());
+    let first = append(&stream, None);
+    let between = append(&elsewhere, None);
+    let second = append(&stream, first.events.last());
+    let appends = vec![first.clone(), between.clone(), second.clone()];
+    for _ in 0..2 {
+        equal!(journal.append_all(appends.clone()).await, Ok(()));
+        let read = read_everything(&*journal).await?;
+        let there: Vec<_> = read.iter().map(|event| event.envelope.id).collect();
+        equal!(there, ids(&[&first, &between, &second]));
+    }
+
+    let (before, behind) = (append(&new_stream(), None), append(&new_stream(), None));
+    let late = append(&stream, None);
+    let answer = journal.append_all(vec![before.clone(), late, behind]).await;
+    let cause = AppendError::Conflict { actual: Some(3) };
+    equal!(answer, Err(NotAppended { at: 1, cause }));
+    // All that stands before the refused one, or nothing.
+    let read = read_everything(&*journal).await?;
+    let there: Vec<_> = read.iter().skip(6).map(|event| event.envelope.id).collect();
+    check!(there.is_empty() || there == ids(&[&before]), "{} events of other appends", there.len());
+    equal!(journal.append_all(vec![before]).await, Ok(()));
+    equal!(check_whole(&read_everything(&*journal).await?)?.len(), 3);
     Ok(Verdict::Kept)
 }
 

@@ -154,7 +154,7 @@ impl<A: Aggregate> Loaded<A> {
                 stream: stream.clone(),
                 revision,
                 recorded_at: now.max(self.changed_at()),
-                actor: meta.actor.clone(),
+                actor: meta.actor.as_ref().clone(),
                 request_id: meta.request_id.clone(),
                 correlation_id: meta.correlation_id,
                 causation_id: meta.causation_id,

@@ -1,5 +1,7 @@
 //! What is recorded about a command beside the events it causes.
 
+use std::sync::Arc;
+
 use dcm_domain::aggregate::{Aggregate, Command, Facts};
 use dcm_domain::value::Actor;
 use dcm_schemas::CommandRecord;
@@ -11,7 +13,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub struct Meta {
     /// Who asked.
-    pub actor: Actor,
+    pub actor: Arc<Actor>,
     /// The HTTP request, if there was one.
     pub request_id: Option<String>,
     /// Shared by everything that follows from one outside cause.
@@ -26,9 +28,9 @@ pub struct Meta {
 
 impl Meta {
     /// A new command of `actor`, with a cause of its own.
-    pub fn new(actor: Actor) -> Self {
+    pub fn new(actor: impl Into<Arc<Actor>>) -> Self {
         Self {
-            actor,
+            actor: actor.into(),
             request_id: None,
             correlation_id: Uuid::now_v7(),
             causation_id: None,

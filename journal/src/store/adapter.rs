@@ -1,11 +1,13 @@
 //! The journal on an SQL store: appends through the group commit, reads through the readers' pool.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use dcm_schemas::{Envelope, JournalId, Position, Recorded, StreamId};
 use tokio::sync::watch;
 
 use super::{
-    AppendError, Appended, Expected, Journal, ReadError, Traits,
+    Append, AppendError, Appended, Expected, Journal, NotAppended, ReadError, Traits,
     batch::PendingAppend,
     group_commit::GroupCommit,
     group_look::GroupLook,
@@ -36,7 +38,7 @@ impl<R: Reader> Journal for SqlJournal<R> {
     }
 
     fn traits(&self) -> Traits {
-        Traits { orders_are_dense: true, ids_are_unique: true, calls_keep_their_order: true }
+        Traits { orders_are_dense: true, ids_are_unique: true }
     }
 
     async fn append(
@@ -46,6 +48,15 @@ impl<R: Reader> Journal for SqlJournal<R> {
         events: Vec<Envelope>,
     ) -> Result<Appended, AppendError> {
         self.writer.append(PendingAppend::new(stream, expected, events)?).await
+    }
+
+    async fn append_all(&self, appends: Vec<Append>) -> Result<(), NotAppended> {
+        let mut pending = Vec::with_capacity(appends.len());
+        for (at, Append { stream, expected, events }) in appends.into_iter().enumerate() {
+            let append = PendingAppend::new(&stream, expected, events);
+            pending.push(append.map_err(|cause| NotAppended { at, cause })?);
+        }
+        self.writer.append_all(pending).await
     }
 
     async fn read_stream(
@@ -78,6 +89,10 @@ impl<R: Reader> Journal for SqlJournal<R> {
             }
         }
         Ok(events)
+    }
+
+    fn recent(&self, after: u64, limit: usize) -> Option<Vec<Arc<Recorded>>> {
+        self.writer.recent(after, limit)
     }
 
     async fn read_back(&self, until: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {

@@ -2,10 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dcm_schemas::{Envelope, StreamId, envelope::chain_hash};
-use uuid::Uuid;
-
 use super::{AppendError, Expected};
+use dcm_schemas::{Envelope, JournalId, Position, Recorded, StreamId, envelope::chain_hash};
 
 /// An append that waits for a flush: rendered, and whole in itself.
 #[derive(Debug)]
@@ -19,12 +17,9 @@ pub(super) struct PendingAppend {
 
 #[derive(Debug)]
 struct PendingEvent {
-    id: Uuid,
     id_text: String,
-    r#type: String,
-    recorded_at: i64,
-    hash: String,
     body: String,
+    envelope: Envelope,
 }
 
 impl PendingAppend {
@@ -67,13 +62,15 @@ impl PendingAppend {
 
     /// Id, type and text of each event.
     pub(super) fn rendered(&self) -> impl Iterator<Item = (&str, &str, &str)> {
-        self.events.iter().map(|event| (event.id_text.as_str(), event.r#type.as_str(), event.body.as_str()))
+        self.events.iter().map(|PendingEvent { id_text, body, envelope }| {
+            (id_text.as_str(), envelope.r#type.as_str(), body.as_str())
+        })
     }
 
     /// Whether its first event continues the hash chain after an event with the hash `previous`.
     pub(super) fn continues(&self, previous: Option<&str>) -> bool {
         let hash = chain_hash(previous, &self.first_canonical);
-        self.events.first().is_some_and(|event| event.hash == hash)
+        self.events.first().is_some_and(|event| event.envelope.hash == hash)
     }
 
     /// Revision that its last event is to have.
@@ -83,12 +80,21 @@ impl PendingAppend {
 
     /// Hash of its last event.
     pub(super) fn last_hash(&self) -> &str {
-        self.events.last().map_or("", |event| &event.hash)
+        self.events.last().map_or("", |event| &event.envelope.hash)
     }
 
     /// About how much the store must write.
     pub(super) fn bytes(&self) -> usize {
         self.events.iter().map(|event| event.body.len()).sum()
+    }
+
+    /// Its events as a reader finds them, once the last of them has been given the order `last`.
+    pub(super) fn recorded(self, journal: JournalId, last: u64) -> impl Iterator<Item = Recorded> {
+        let first = (last + 1).saturating_sub(self.events.len() as u64);
+        (first..).zip(self.events).map(move |(order, event)| {
+            let PendingEvent { body, envelope, .. } = event;
+            Recorded { position: Position { journal, order }, envelope, body }
+        })
     }
 }
 
@@ -97,15 +103,8 @@ pub(super) const UNSEALED: AppendError =
     AppendError::Invalid("an event is not sealed onto the one before it");
 
 impl PendingEvent {
-    fn new(event: Envelope) -> Self {
-        Self {
-            id: event.id,
-            id_text: event.id.to_string(),
-            recorded_at: event.recorded_at.micros(),
-            body: event.body(),
-            r#type: event.r#type,
-            hash: event.hash,
-        }
+    fn new(envelope: Envelope) -> Self {
+        Self { id_text: envelope.id.to_string(), body: envelope.body(), envelope }
     }
 }
 
@@ -191,7 +190,7 @@ impl<'a> Judge<'a> {
             return Err(AppendError::Conflict { actual });
         }
         if let Some(taken) = append.events.iter().find(|event| self.ids.contains_key(&event.id_text)) {
-            return Err(AppendError::IdTaken { id: taken.id });
+            return Err(AppendError::IdTaken { id: taken.envelope.id });
         }
         if !append.continues(hash) {
             return Err(UNSEALED);
@@ -217,16 +216,17 @@ impl<'a> Judge<'a> {
         for (revision, event) in (append.expected.next()..).zip(&append.events) {
             self.head += 1;
             let order = self.head;
-            self.learn(append.stream(), revision, order, &event.id_text, &event.hash);
+            let PendingEvent { id_text, body, envelope } = event;
+            self.learn(append.stream(), revision, order, id_text, &envelope.hash);
             self.rows.push(NewRow {
                 order,
                 stream: append.stream(),
                 revision,
-                id: &event.id_text,
-                r#type: &event.r#type,
-                recorded_at: event.recorded_at,
-                hash: &event.hash,
-                body: &event.body,
+                id: id_text,
+                r#type: &envelope.r#type,
+                recorded_at: envelope.recorded_at.micros(),
+                hash: &envelope.hash,
+                body,
             });
             last = Ok(Written { order, revision });
         }
@@ -240,6 +240,7 @@ mod tests {
 
     use dcm_domain::value::{Actor, Timestamp};
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
 

@@ -1,13 +1,14 @@
 //! One question for all who want to know whether a stream they know has gone on: most have not, and asking for each alone
-//! would cost a command more than its append.
+//! would cost a command more than its append. Asked on a connection of its own: a pool asks each time whether it lives.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     ReadError,
-    sql::{Reader, unsigned},
+    sql::{Connect, Session, in_time, unsigned},
 };
 
 /// Looks that wait; more wait outside.
@@ -27,9 +28,9 @@ struct Look {
 
 impl GroupLook {
     /// Starts the one who asks, which ends when this is dropped.
-    pub(super) fn start<R: Reader + 'static>(reader: R) -> Self {
+    pub(super) fn start<C: Connect>(connect: Arc<C>) -> Self {
         let (queue, looks) = mpsc::channel(QUEUE);
-        tokio::spawn(run(reader, looks));
+        tokio::spawn(run(Asker { connect, session: None }, looks));
         Self { queue }
     }
 
@@ -43,7 +44,37 @@ impl GroupLook {
     }
 }
 
-async fn run<R: Reader>(reader: R, mut looks: mpsc::Receiver<Look>) {
+/// The connection that is asked; none after a failure.
+struct Asker<C: Connect> {
+    connect: Arc<C>,
+    session: Option<C::Session>,
+}
+
+impl<C: Connect> Asker<C> {
+    /// Where `streams` end. A connection that was kept may have died since: then a new one is asked.
+    async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+        if let Some(kept) = self.session.take() {
+            match self.ask(kept, streams).await {
+                Err(error) if error.as_database_error().is_none() => {}
+                answer => return answer,
+            }
+        }
+        let new = in_time(self.connect.connect()).await?;
+        self.ask(new, streams).await
+    }
+
+    async fn ask(
+        &mut self,
+        mut session: C::Session,
+        streams: &[&str],
+    ) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+        let ends = in_time(session.ends(streams)).await?;
+        self.session = Some(session);
+        Ok(ends)
+    }
+}
+
+async fn run<C: Connect>(mut asker: Asker<C>, mut looks: mpsc::Receiver<Look>) {
     let mut together = Vec::new();
     while looks.recv_many(&mut together, STREAMS).await > 0 {
         // Whoever no longer waits needs no answer.
@@ -54,7 +85,7 @@ async fn run<R: Reader>(reader: R, mut looks: mpsc::Receiver<Look>) {
         let mut streams: Vec<&str> = together.iter().map(|look| look.stream.as_str()).collect();
         streams.sort_unstable();
         streams.dedup();
-        let found = reader.ends(&streams).await;
+        let found = asker.ends(&streams).await;
         let ends = found.and_then(|found| {
             let known = found.into_iter().filter_map(|(stream, last)| Some((stream, last?)));
             known.map(|(stream, last)| Ok((stream, unsigned(last)?))).collect::<sqlx::Result<HashMap<_, _>>>()

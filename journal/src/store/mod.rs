@@ -1,5 +1,7 @@
 //! The journal port: where events are written once and read in one order. The truth of the system.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use dcm_schemas::{Envelope, JournalId, Position, Recorded, StreamId};
 use tokio::sync::watch;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 
 mod adapter;
 mod batch;
+mod ends;
 mod esdb;
 mod group_commit;
 mod group_look;
@@ -15,6 +18,7 @@ mod postgres;
 mod scratch;
 mod sql;
 mod sqlite;
+mod tail;
 
 pub use open::{OpenError, open};
 pub use scratch::Scratch;
@@ -85,6 +89,27 @@ pub enum AppendError {
     Corrupt(String),
 }
 
+/// An append among others, as [`Journal::append_all`] takes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Append {
+    /// The stream of its events.
+    pub stream: StreamId,
+    /// The state of the stream that they follow.
+    pub expected: Expected,
+    /// The events.
+    pub events: Vec<Envelope>,
+}
+
+/// Why appends were not confirmed that were to be made in their order. None behind the one that failed was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("append {at}: {cause}")]
+pub struct NotAppended {
+    /// The one that failed, counted from 0; the first where they failed as one.
+    pub at: usize,
+    /// Why.
+    pub cause: AppendError,
+}
+
 /// Why a read has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -109,8 +134,6 @@ pub struct Traits {
     /// An event id that is used anywhere in the journal is refused ([`AppendError::IdTaken`]). Elsewhere only the
     /// repetition of an append is known by its ids; ids made as the envelope demands do not meet by chance.
     pub ids_are_unique: bool,
-    /// Appends are carried out in the order in which they were called, also before the earlier ones are answered.
-    pub calls_keep_their_order: bool,
 }
 
 /// A journal: streams of events with optimistic concurrency, and the order of all events, which grows strictly from
@@ -137,6 +160,22 @@ pub trait Journal: Send + Sync {
         events: Vec<Envelope>,
     ) -> Result<Appended, AppendError>;
 
+    /// Makes `appends`, each on top of those before it, such as to fill a journal with what another one holds: whatever
+    /// fails, what is written is a whole beginning of them. Stores that can write them in one step do so, all or none; then
+    /// they share what one write costs, and must not be more than the store takes at once (some MiB).
+    ///
+    /// Idempotent as each [`append`](Self::append) is.
+    ///
+    /// # Errors
+    /// See [`NotAppended`]; bounded in time, where they are made one by one for each of them.
+    async fn append_all(&self, appends: Vec<Append>) -> Result<(), NotAppended> {
+        for (at, Append { stream, expected, events }) in appends.into_iter().enumerate() {
+            let answer = self.append(&stream, expected, events).await;
+            answer.map_err(|cause| NotAppended { at, cause })?;
+        }
+        Ok(())
+    }
+
     /// At most `limit` events of one stream, from revision `from` on; none if there is no such stream.
     ///
     /// # Errors
@@ -162,6 +201,12 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// See [`ReadError`]; bounded in time.
     async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError>;
+
+    /// As [`read_all`](Self::read_all), of events that were appended through this adapter lately and are still in memory.
+    /// `None` if they are not, or there are none: then the store must be asked. There may be more behind them.
+    fn recent(&self, _after: u64, _limit: usize) -> Option<Vec<Arc<Recorded>>> {
+        None
+    }
 
     /// The last `limit` events that stand at or before `until`, the earlier first; `until` is the order of an event of
     /// this journal. With a limit of 1, the event at `until`.

@@ -79,7 +79,7 @@ pub async fn open(url: &str, data_dir: &Path) -> Result<Arc<dyn Journal>, OpenEr
 }
 
 /// Creates what is missing, learns the journal's id, and starts its writer.
-pub(super) async fn assemble<C: Connect, R: Reader + Clone + 'static>(
+pub(super) async fn assemble<C: Connect, R: Reader + 'static>(
     place: &str,
     connect: C,
     reader: R,
@@ -97,7 +97,8 @@ pub(super) async fn assemble<C: Connect, R: Reader + Clone + 'static>(
     let id = Uuid::try_parse(&id).map_err(|error| unusable(&sqlx::Error::Decode(error.into())))?;
     let head = reader.head().await.and_then(unsigned).map_err(|error| unusable(&error))?;
     let id = JournalId(id);
+    let connect = Arc::new(connect);
+    let looks = GroupLook::start(Arc::clone(&connect));
     let writer = GroupCommit::start(id, head, connect, Some(session));
-    let looks = GroupLook::start(reader.clone());
     Ok(Arc::new(SqlJournal { id, reader, looks, writer }))
 }

@@ -7,9 +7,11 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Row,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Arguments, AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
 };
+
+use crate::sql::trusting;
 
 use super::{
     Journal, OpenError,
@@ -48,6 +50,15 @@ const WRITE: &str = "with written as (
         )
     ) update journal_meta set head = $9";
 
+/// The same without a transaction around it, if nobody has written meanwhile: then what is remembered of the streams holds.
+/// Whoever is at it keeps this one waiting, and then the row's new value is what counts.
+const WRITE_AT: &str = "with moved as (update journal_meta set head = $9 where head = $10 returning head), written as (
+        insert into journal_event (ord, stream, revision, id, type, recorded_at, hash, body)
+        select new.* from moved cross join unnest(
+            $1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[]
+        ) as new
+    ) select count(*) from moved";
+
 const ENDS: &str =
     "select wanted.stream, (select max(revision) from journal_event m where m.stream = wanted.stream)
     from unnest($1) as wanted(stream)";
@@ -63,23 +74,40 @@ async fn known(connection: &mut PgConnection, streams: &[&str], ids: &[&str]) ->
 }
 
 async fn write(connection: &mut PgConnection, rows: &[NewRow<'_>], head: i64) -> sqlx::Result<()> {
+    sqlx::query_with(WRITE, columns(rows, head)?).execute(connection).await.map(drop)
+}
+
+async fn write_at(
+    connection: &mut PgConnection,
+    before: i64,
+    rows: &[NewRow<'_>],
+    head: i64,
+) -> sqlx::Result<bool> {
+    let mut values = columns(rows, head)?;
+    values.add(before).map_err(sqlx::Error::Encode)?;
+    let moved: i64 = sqlx::query_scalar_with(WRITE_AT, values).fetch_one(connection).await?;
+    Ok(moved == 1)
+}
+
+/// The parameters of an insert: `rows` column by column, and the new last order.
+fn columns(rows: &[NewRow<'_>], head: i64) -> sqlx::Result<PgArguments> {
     let numbers = |of: fn(&NewRow<'_>) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
     fn texts<'a>(rows: &'a [NewRow<'a>], of: fn(&'a NewRow<'a>) -> &'a str) -> Vec<&'a str> {
         rows.iter().map(of).collect()
     }
-    sqlx::query(WRITE)
-        .bind(numbers(|row| sql::int(row.order)))
-        .bind(texts(rows, |row| row.stream))
-        .bind(numbers(|row| sql::int(row.revision)))
-        .bind(texts(rows, |row| row.id))
-        .bind(texts(rows, |row| row.r#type))
-        .bind(numbers(|row| row.recorded_at))
-        .bind(texts(rows, |row| row.hash))
-        .bind(texts(rows, |row| row.body))
-        .bind(head)
-        .execute(connection)
-        .await
-        .map(drop)
+    let mut values = PgArguments::default();
+    let added = values
+        .add(numbers(|row| sql::int(row.order)))
+        .and_then(|()| values.add(texts(rows, |row| row.stream)))
+        .and_then(|()| values.add(numbers(|row| sql::int(row.revision))))
+        .and_then(|()| values.add(texts(rows, |row| row.id)))
+        .and_then(|()| values.add(texts(rows, |row| row.r#type)))
+        .and_then(|()| values.add(numbers(|row| row.recorded_at)))
+        .and_then(|()| values.add(texts(rows, |row| row.hash)))
+        .and_then(|()| values.add(texts(rows, |row| row.body)))
+        .and_then(|()| values.add(head));
+    added.map_err(sqlx::Error::Encode)?;
+    Ok(values)
 }
 
 async fn ends(connection: &mut PgConnection, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
@@ -131,7 +159,7 @@ pub(super) async fn open_in(url: &str, schema: Option<&str>) -> Result<Arc<dyn J
             advice: "create a database with `createdb -T template0 -E UTF8`".to_owned(),
         });
     }
-    let reader = PgPoolOptions::new()
+    let reader = trusting(PgPoolOptions::new())
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {

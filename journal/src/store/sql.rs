@@ -77,7 +77,7 @@ pub(super) const KNOWN_PER_QUERY: usize = 4096;
 /// A row of a [`Known`].
 pub(super) type KnownRow = (String, i64, i64, String, String);
 
-/// The connection of the one that appends. Any error, and any call not waited for, makes it unusable: drop it, which
+/// The connection of the one that appends, or that looks where streams end. Any error, and any call not waited for, makes it unusable: drop it, which
 /// rolls back.
 #[async_trait]
 pub(super) trait Session: Send {
@@ -87,6 +87,11 @@ pub(super) trait Session: Send {
     async fn known(&mut self, streams: &[&str], ids: &[&str]) -> sqlx::Result<Vec<Known>>;
     /// Writes `rows`, and the order of the last one as the last order given.
     async fn write(&mut self, rows: &[NewRow<'_>]) -> sqlx::Result<()>;
+    /// Outside of a transaction: writes `rows` and commits them, as `write` and `commit` do, if `head` still is the last order
+    /// given. Whether it was; if not, nothing is written.
+    async fn write_at(&mut self, head: u64, rows: &[NewRow<'_>]) -> sqlx::Result<bool>;
+    /// Outside of a transaction: the revision of the last event of each of `streams`; a stream may come twice.
+    async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>>;
     /// Commits; returns when all is on disk.
     async fn commit(&mut self) -> sqlx::Result<()>;
     /// Creates the tables and names the journal `id` where that was not done before, safe while others do the same.
@@ -94,12 +99,12 @@ pub(super) trait Session: Send {
     async fn create(&mut self, id: String) -> sqlx::Result<(String, i64)>;
 }
 
-/// Opens the connection of the one that appends.
+/// Opens such a connection.
 #[async_trait]
 pub(super) trait Connect: Send + Sync + 'static {
     /// The connection.
     type Session: Session;
-    /// A new connection, ready to append.
+    /// A new connection.
     async fn connect(&self) -> sqlx::Result<Self::Session>;
 }
 
@@ -112,8 +117,6 @@ pub(super) trait Reader: Send + Sync {
     async fn all(&self, after: u64, limit: usize) -> sqlx::Result<Vec<(i64, String)>>;
     /// The last order given.
     async fn head(&self) -> sqlx::Result<i64>;
-    /// The revision of the last event of each of these streams; a stream may come twice.
-    async fn ends(&self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>>;
 }
 
 /// Waits for the store no longer than [`PATIENCE`].
@@ -145,7 +148,7 @@ pub(super) fn padded<'a>(items: &'a [&'a str]) -> impl Iterator<Item = &'a str> 
 
 /// Implements the traits of this module for one driver. `begin` starts a transaction that may write, `guard` keeps others
 /// from creating the tables at the same time. What is much quicker said in the engine's own words, the calling module has as
-/// the functions `lock`, `known`, `write` and `ends`.
+/// the functions `lock`, `known`, `write`, `write_at` and `ends`.
 macro_rules! driver {
     ($database:ty, $connection:ty, begin: $begin:literal, guard: $guard:literal) => {
         #[async_trait::async_trait]
@@ -173,6 +176,22 @@ macro_rules! driver {
                     Some(last) => write(self, rows, $crate::store::sql::int(last.order)).await,
                     None => Ok(()),
                 }
+            }
+
+            async fn write_at(
+                &mut self,
+                head: u64,
+                rows: &[$crate::store::batch::NewRow<'_>],
+            ) -> sqlx::Result<bool> {
+                use $crate::store::sql::int;
+                match rows.last() {
+                    Some(last) => write_at(self, int(head), rows, int(last.order)).await,
+                    None => Ok(true),
+                }
+            }
+
+            async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+                ends(self, streams).await
             }
 
             async fn commit(&mut self) -> sqlx::Result<()> {
@@ -231,13 +250,6 @@ macro_rules! driver {
                 let mut connection = self.acquire().await?;
                 let head = sqlx::query_scalar(sql::HEAD).fetch_one(&mut *connection);
                 let answer = sql::in_time(head).await;
-                sql::give_back(connection, answer)
-            }
-
-            async fn ends(&self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
-                use $crate::store::sql;
-                let mut connection = self.acquire().await?;
-                let answer = sql::in_time(ends(&mut connection, streams)).await;
                 sql::give_back(connection, answer)
             }
         }

@@ -14,6 +14,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use crate::sql::trusting;
+
 use super::{
     Journal, OpenError,
     batch::NewRow,
@@ -81,6 +83,20 @@ async fn write(connection: &mut SqliteConnection, rows: &[NewRow<'_>], head: i64
     sqlx::query(sql::SET_HEAD).bind(head).execute(connection).await.map(drop)
 }
 
+async fn write_at(
+    connection: &mut SqliteConnection,
+    before: i64,
+    rows: &[NewRow<'_>],
+    head: i64,
+) -> sqlx::Result<bool> {
+    let still = lock(connection).await? == before;
+    if still {
+        write(connection, rows, head).await?;
+    }
+    sqlx::raw_sql("commit").execute(connection).await?;
+    Ok(still)
+}
+
 async fn ends(
     connection: &mut SqliteConnection,
     streams: &[&str],
@@ -124,7 +140,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<Arc<dyn Journal>, OpenError>
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true);
-    let reader = SqlitePoolOptions::new()
+    let reader = trusting(SqlitePoolOptions::new())
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
         .connect_lazy_with(options.clone().pragma("query_only", "on"));

@@ -2,16 +2,17 @@
 
 use std::collections::VecDeque;
 
-use dcm_schemas::{Envelope, Recorded, StreamId};
-use futures::future::join_all;
+use dcm_schemas::{Envelope, Recorded};
 use uuid::Uuid;
 
 use super::PAGE;
-use crate::store::{AppendError, Expected, Journal, ReadError};
+use super::pages::Pages;
+use crate::store::{Append, AppendError, Expected, Journal, NotAppended, ReadError};
 
-/// Appends that are under way at once, if the store keeps the order of calls: they share its flushes. Fewer than its queue
-/// holds, so that none waits for a place in it and is overtaken.
-const WINDOW: usize = 96;
+/// Appends that are brought over at once, and then looked at whether they stand where they should.
+const WINDOW: usize = 256;
+/// A window takes no further append once it holds this much text, in bytes.
+const WINDOW_BYTES: usize = 4 << 20;
 
 /// Why events did not come over.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +29,7 @@ pub enum CopyError {
         cause: AppendError,
     },
     /// The journal they go to holds something else.
-    #[error(
-        "the journal holds another event {order} already: only an empty one, or one that this copy began, can be filled"
-    )]
+    #[error("the journal holds another event {order} already: only one without other events can be filled")]
     Different {
         /// Order of the event.
         order: u64,
@@ -64,23 +63,22 @@ pub struct Copied {
 /// then how many events are there.
 ///
 /// # Errors
-/// [`CopyError`]; what is there by then is a whole beginning, and the same copy made again goes on from it.
+/// [`CopyError`], also if `from` has lost its last events; what is there by then is a whole beginning, and the same copy
+/// made again goes on from it.
 pub async fn copy(
     from: &dyn Journal,
     to: &dyn Journal,
     mut progress: impl FnMut(u64),
 ) -> Result<Copied, CopyError> {
-    let mut filler = Filler::new(to).await?;
-    let mut after = 0;
-    loop {
-        let page = from.read_all(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.position.order;
+    let mut pages = Pages::after(from, 0).await?;
+    let mut filler = Filler::new(to, 0).await?;
+    while let Some(page) = pages.next().await? {
         for event in page {
             filler.take(event.position.order, event.envelope, &event.body).await?;
         }
         progress(filler.taken);
     }
+    pages.check_end()?;
     filler.finish().await
 }
 
@@ -95,29 +93,34 @@ pub(super) struct Filler<'a> {
     at_end: bool,
     /// Events that came.
     taken: u64,
-    append: Option<Append>,
-    window: Vec<Append>,
+    /// The append that is not known to be whole yet.
+    begun: Option<Begun>,
+    window: Vec<Begun>,
+    /// Text of the window, in bytes.
+    bytes: usize,
     done: Copied,
 }
 
 /// Events that were one append.
-struct Append {
+struct Begun {
+    /// Order of the first one where it comes from.
     first: u64,
-    stream: StreamId,
-    events: Vec<Envelope>,
+    append: Append,
+    bytes: usize,
 }
 
 impl<'a> Filler<'a> {
-    /// Fills `to`.
-    pub(super) async fn new(to: &'a dyn Journal) -> Result<Self, CopyError> {
+    /// Fills `to` behind the order `after` of one of its events, or 0.
+    pub(super) async fn new(to: &'a dyn Journal, after: u64) -> Result<Self, CopyError> {
         let mut filler = Self {
             to,
             there: VecDeque::new(),
-            read: 0,
+            read: after,
             at_end: false,
             taken: 0,
-            append: None,
+            begun: None,
             window: Vec::new(),
+            bytes: 0,
             done: Copied::default(),
         };
         filler.read_there().await?;
@@ -136,26 +139,30 @@ impl<'a> Filler<'a> {
             return self.read_there().await;
         }
         // The events of an append stand together; the first one carries the command.
-        let continues = self.append.as_ref().is_some_and(|append| {
+        let continues = self.begun.as_ref().is_some_and(|Begun { append, .. }| {
             let last = append.events.last();
             append.stream == event.stream
                 && event.command.is_none()
                 && last.is_some_and(|last| last.command_id == event.command_id)
         });
-        match &mut self.append {
-            Some(append) if continues => append.events.push(event),
+        match &mut self.begun {
+            Some(begun) if continues => {
+                begun.append.events.push(event);
+                begun.bytes += body.len();
+            }
             _ => {
-                let stream = event.stream.clone();
-                let begun = Append { first: order, stream, events: vec![event] };
-                self.window.extend(self.append.replace(begun));
+                let whole = self.begun.replace(Begun::with(order, event, body.len()));
+                self.bytes += whole.as_ref().map_or(0, |begun| begun.bytes);
+                self.window.extend(whole);
             }
         }
-        if self.window.len() >= WINDOW { self.flush().await } else { Ok(()) }
+        let full = self.window.len() >= WINDOW || self.bytes >= WINDOW_BYTES;
+        if full { self.flush().await } else { Ok(()) }
     }
 
     /// Brings over what is left.
     pub(super) async fn finish(mut self) -> Result<Copied, CopyError> {
-        self.window.extend(self.append.take());
+        self.window.extend(self.begun.take());
         self.flush().await?;
         // An event may have come to the journal that is filled which the other never had.
         match self.there.front() {
@@ -174,41 +181,47 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Appends the window: at once where calls that are made in an order are carried out in it, else one by one. Then looks
-    /// whether everything stands where it should.
+    /// Makes the appends of the window, in one step where the store can: whatever fails, what is there is a whole beginning.
+    /// Then looks whether it stands where it should.
     async fn flush(&mut self) -> Result<(), CopyError> {
+        self.bytes = 0;
         let window = std::mem::take(&mut self.window);
-        let ids: Vec<Uuid> = window.iter().flat_map(|append| &append.events).map(|event| event.id).collect();
-        if self.to.traits().calls_keep_their_order {
-            let appends = window.into_iter().map(|append| append.make(self.to));
-            // Unconstrained: a budget that runs out would let later calls overtake earlier ones.
-            for outcome in tokio::task::unconstrained(join_all(appends)).await {
-                outcome?;
-            }
-        } else {
-            for append in window {
-                append.make(self.to).await?;
-            }
-        }
-        for part in ids.chunks(PAGE) {
-            let written = self.to.read_all(self.read, part.len()).await?;
-            let displaced = written.iter().zip(part).find(|(event, id)| event.envelope.id != **id);
+        let events = window.iter().flat_map(|begun| &begun.append.events);
+        let ids: Vec<Uuid> = events.map(|event| event.id).collect();
+        let firsts: Vec<u64> = window.iter().map(|begun| begun.first).collect();
+        let made = self.to.append_all(window.into_iter().map(|begun| begun.append).collect()).await;
+        made.map_err(|NotAppended { at, cause }| {
+            let order = firsts.get(at).copied().unwrap_or_default();
+            CopyError::Append { order, cause }
+        })?;
+        self.read_back(&ids).await
+    }
+
+    /// Reads what was brought over: the events with these ids, and no other between them.
+    async fn read_back(&mut self, mut ids: &[Uuid]) -> Result<(), CopyError> {
+        while !ids.is_empty() {
+            let written = self.to.read_all(self.read, ids.len().min(PAGE)).await?;
+            let displaced = written.iter().zip(ids).find(|(event, id)| event.envelope.id != **id);
             if let Some((event, _)) = displaced {
                 return Err(CopyError::Displaced { order: event.position.order });
             }
-            self.read = written.last().map_or(self.read, |last| last.position.order);
+            let Some(last) = written.last() else {
+                let reason = "what was appended behind it is not there".to_owned();
+                return Err(ReadError::Corrupt { order: self.read, reason }.into());
+            };
+            self.read = last.position.order;
             self.done.copied += written.len() as u64;
+            ids = ids.get(written.len()..).unwrap_or_default();
         }
         Ok(())
     }
 }
 
-impl Append {
-    async fn make(self, to: &dyn Journal) -> Result<(), CopyError> {
-        let Self { first, stream, events } = self;
-        let revision = events.first().map_or(0, |event| event.revision);
-        let expected = revision.checked_sub(1).map_or(Expected::NoStream, Expected::Revision);
-        let answer = to.append(&stream, expected, events).await;
-        answer.map(drop).map_err(|cause| CopyError::Append { order: first, cause })
+impl Begun {
+    /// An append that begins with `event`, which stands at `first`.
+    fn with(first: u64, event: Envelope, bytes: usize) -> Self {
+        let expected = event.revision.checked_sub(1).map_or(Expected::NoStream, Expected::Revision);
+        let append = Append { stream: event.stream.clone(), expected, events: vec![event] };
+        Self { first, append, bytes }
     }
 }

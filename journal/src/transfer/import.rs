@@ -1,11 +1,11 @@
 //! A journal from lines of JSON, as [`export`](super::export) writes them.
 
-use dcm_schemas::{Envelope, JournalId};
+use dcm_schemas::{Envelope, JournalId, StreamId};
 use serde::Deserialize;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::copy::{Copied, CopyError, Filler};
-use super::export::{FORMAT, Head, VERSION};
+use super::export::{FORMAT, Follows, Head, VERSION};
 use crate::store::Journal;
 
 /// Lines between two reports of progress.
@@ -38,19 +38,35 @@ pub enum ImportError {
         /// What is wrong with it.
         cause: serde_json::Error,
     },
-    /// The export begins in the middle.
-    #[error("the export begins after event {after}: a journal is filled from its beginning")]
+    /// The export begins in the middle, and it cannot be told whether the journal is there.
+    #[error("the export begins after event {after} and does not say which one that is: write it out again")]
     Partial {
         /// The order it begins after.
         after: u64,
+    },
+    /// The export begins in the middle, and the journal is not there.
+    #[error(
+        "the export goes on from event {after} of journal {source_id}, revision {revision} of {stream}, which \
+         this journal does not hold: bring in first the export that ends with it"
+    )]
+    NotThere {
+        /// The order it begins after.
+        after: u64,
+        /// The journal that has this order.
+        source_id: JournalId,
+        /// The event's stream.
+        stream: StreamId,
+        /// Its revision.
+        revision: u64,
     },
     /// The journal does not take the events.
     #[error(transparent)]
     Copy(#[from] CopyError),
 }
 
-/// Fills `to`, which is empty or was left half-way by the same import, with the events in `lines`; returns the journal they
-/// come from, and what was done.
+/// Fills `to` with the events in `lines`; returns the journal they come from, and what was done. Before them, `to` holds
+/// what they go on from: nothing if they are a journal from its beginning, else all up to the event that their head names.
+/// Behind that, it holds nothing or what the same import, broken off, has left.
 ///
 /// # Errors
 /// [`ImportError`]; what is there by then is a whole beginning, and the same import made again goes on from it.
@@ -65,11 +81,8 @@ pub async fn import(
     if head.format != FORMAT || head.version != VERSION {
         return Err(ImportError::NotAnExport);
     }
-    if head.after != 0 {
-        return Err(ImportError::Partial { after: head.after });
-    }
-    let mut filler = Filler::new(to).await?;
-    let mut last = 0;
+    let mut filler = Filler::new(to, beginning(to, &head).await?).await?;
+    let mut last = head.after;
     for number in 2.. {
         text.clear();
         if lines.read_line(&mut text).await? == 0 {
@@ -89,4 +102,26 @@ pub async fn import(
         }
     }
     Ok((head.journal, filler.finish().await?))
+}
+
+/// The order in `to` behind which the lines belong: that of the event they go on from. It is found by its stream and known
+/// by its hash; that nothing else stands behind it is seen when it is filled.
+async fn beginning(to: &dyn Journal, head: &Head) -> Result<u64, ImportError> {
+    let after = head.after;
+    if after == 0 {
+        return Ok(0);
+    }
+    let Some(Follows { stream, revision, hash }) = &head.follows else {
+        return Err(ImportError::Partial { after });
+    };
+    let there = to.read_stream(stream, *revision, 1).await.map_err(CopyError::from)?;
+    match there.first() {
+        Some(event) if event.envelope.hash == *hash => Ok(event.position.order),
+        _ => Err(ImportError::NotThere {
+            after,
+            source_id: head.journal,
+            stream: stream.clone(),
+            revision: *revision,
+        }),
+    }
 }

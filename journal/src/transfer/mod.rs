@@ -5,11 +5,13 @@
 mod copy;
 mod export;
 mod import;
+mod pages;
 mod verify;
 
 pub use copy::{Copied, CopyError, copy};
-pub use export::{ExportError, export};
+pub use export::{ExportError, Exported, export};
 pub use import::{ImportError, import};
+pub use pages::Missing;
 pub use verify::{BrokenEvent, Verified, verify};
 
 /// Events read at once.

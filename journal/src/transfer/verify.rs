@@ -1,10 +1,11 @@
-//! Whether a journal is whole: every event untouched, in its place, and chained to the one before it in its stream.
+//! Whether a journal is whole: every event untouched, in its place, and chained to the one before it in its stream, up to
+//! the last that was written.
 
 use std::collections::HashMap;
 
 use dcm_schemas::{Envelope, Recorded, StreamId, envelope::BrokenChain};
 
-use super::PAGE;
+use super::pages::{Missing, Pages};
 use crate::store::{Journal, ReadError};
 
 /// Broken events that are listed; the others are counted.
@@ -21,6 +22,15 @@ pub struct Verified {
     pub broken: u64,
     /// The first of those.
     pub first_broken: Vec<BrokenEvent>,
+    /// What is lost at the end. Only seen in a store that keeps its end beside the events: SQLite and PostgreSQL.
+    pub missing: Option<Missing>,
+}
+
+impl Verified {
+    /// Whether nothing is wrong.
+    pub fn is_whole(&self) -> bool {
+        self.broken == 0 && self.missing.is_none()
+    }
 }
 
 /// An event that is not as it was written, or not where it was.
@@ -45,15 +55,12 @@ struct Last {
 /// Reads every event of `journal` and checks the hash chains, telling `progress` now and then how many were read.
 ///
 /// # Errors
-/// [`ReadError`] if the journal does not answer, or an event is missing from the order or cannot be read at all.
+/// [`ReadError`] if the journal does not answer, or an event is missing between others or cannot be read at all.
 pub async fn verify(journal: &dyn Journal, mut progress: impl FnMut(u64)) -> Result<Verified, ReadError> {
     let mut found = Verified::default();
     let mut streams: HashMap<StreamId, Last> = HashMap::new();
-    let mut after = 0;
-    loop {
-        let page = journal.read_all(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.position.order;
+    let mut pages = Pages::after(journal, 0).await?;
+    while let Some(page) = pages.next().await? {
         for event in &page {
             let previous = streams.get(&event.envelope.stream);
             if let Err(reason) = check(previous, event) {
@@ -69,6 +76,7 @@ pub async fn verify(journal: &dyn Journal, mut progress: impl FnMut(u64)) -> Res
         progress(found.events);
     }
     found.streams = streams.len() as u64;
+    found.missing = pages.missing();
     Ok(found)
 }
 

@@ -59,6 +59,7 @@ on_every_engine![
         one_conflict_does_not_abort_the_others,
         a_repeated_append_gives_the_first_answer,
         a_repetition_of_a_part_is_a_conflict,
+        appends_made_together_end_before_the_first_refused,
         an_id_is_used_once,
         a_dropped_caller_harms_nobody,
         refuses_events_that_do_not_follow,

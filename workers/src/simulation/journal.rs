@@ -99,7 +99,7 @@ impl Journal for SimJournal {
     }
 
     fn traits(&self) -> Traits {
-        Traits { orders_are_dense: true, ids_are_unique: false, calls_keep_their_order: false }
+        Traits { orders_are_dense: true, ids_are_unique: false }
     }
 
     async fn append(

@@ -87,6 +87,66 @@ impl EsdbJournal {
         }
     }
 
+    /// Writes an append and finds out what became of it.
+    async fn write(
+        &self,
+        stream: &StreamId,
+        name: &str,
+        expected: Expected,
+        append: &PendingAppend,
+    ) -> Result<Appended, AppendError> {
+        let deadline = Instant::now() + PATIENCE;
+        self.check_chain(stream, name, expected, append).await?;
+        let messages: Vec<Message> =
+            append.rendered().map(|(id, kind, body)| message(id, kind, body)).collect();
+        let mut pauses = Pauses::until(deadline);
+        loop {
+            let answer = self.calls.append_once(deadline, name, expected.last(), &messages).await;
+            let trouble = match answer {
+                Ok(written) => {
+                    let order = match written.order {
+                        Some(order) => order,
+                        // A repetition whose first answer the server does not remember.
+                        None => match self.look(name, expected, append).await? {
+                            Found::Written { order, .. } => order,
+                            Found::At(_) => return Err(vanished()),
+                        },
+                    };
+                    // The revisions of a stream that somebody deleted go on where they were.
+                    if written.revision != append.last_revision() {
+                        return Err(displaced());
+                    }
+                    self.remember(stream, written.revision, append.last_hash());
+                    return Ok(self.appended(written.revision, order));
+                }
+                Err(Trouble::TooLarge) => return Err(AppendError::Invalid(TOO_LARGE)),
+                Err(trouble @ (Trouble::Refused(_) | Trouble::Deleted)) => return Err(unappended(&trouble)),
+                Err(trouble) => trouble,
+            };
+            let certain = matches!(trouble, Trouble::WrongRevision);
+            if !certain {
+                tracing::debug!(reason = trouble.text(), "an append is repeated");
+                if !pauses.pause().await {
+                    return Err(unappended(&trouble));
+                }
+            }
+            // The server takes the same ids at a later revision as new events, and forgets repetitions: what is there is
+            // looked at before anything is repeated or refused.
+            match self.look(name, expected, append).await? {
+                Found::Written { revision, order } => {
+                    self.remember(stream, revision, append.last_hash());
+                    return Ok(self.appended(revision, order));
+                }
+                Found::At(actual) if actual != expected.last() => {
+                    return Err(AppendError::Conflict { actual });
+                }
+                // Somebody's delete between the two looks; the next attempt tells.
+                Found::At(_) if certain && !pauses.pause().await => return Err(unappended(&trouble)),
+                Found::At(_) => {}
+            }
+        }
+    }
+
     async fn last_revision(&self, name: &str) -> Result<Option<u64>, AppendError> {
         let last = self.calls.last_of(name).await.map_err(|error| unappended(&error))?;
         Ok(last.map(|event| event.stream_revision))
@@ -174,7 +234,7 @@ impl Journal for EsdbJournal {
     }
 
     fn traits(&self) -> Traits {
-        Traits { orders_are_dense: false, ids_are_unique: false, calls_keep_their_order: false }
+        Traits { orders_are_dense: false, ids_are_unique: false }
     }
 
     async fn append(
@@ -186,58 +246,9 @@ impl Journal for EsdbJournal {
         let append = PendingAppend::new(stream, expected, events)?;
         let name = self.scope.physical(stream);
         let name = name.ok_or(AppendError::Invalid("reading all events would not find this stream"))?;
-        let deadline = Instant::now() + PATIENCE;
-        self.check_chain(stream, &name, expected, &append).await?;
-        let messages: Vec<Message> =
-            append.rendered().map(|(id, kind, body)| message(id, kind, body)).collect();
-        let mut pauses = Pauses::until(deadline);
-        loop {
-            let answer = self.calls.append_once(deadline, &name, expected.last(), &messages).await;
-            let trouble = match answer {
-                Ok(written) => {
-                    let order = match written.order {
-                        Some(order) => order,
-                        // A repetition whose first answer the server does not remember.
-                        None => match self.look(&name, expected, &append).await? {
-                            Found::Written { order, .. } => order,
-                            Found::At(_) => return Err(vanished()),
-                        },
-                    };
-                    // The revisions of a stream that somebody deleted go on where they were.
-                    if written.revision != append.last_revision() {
-                        return Err(displaced());
-                    }
-                    self.remember(stream, written.revision, append.last_hash());
-                    metrics::counter!("dcm_journal_appends_total").increment(1);
-                    return Ok(self.appended(written.revision, order));
-                }
-                Err(Trouble::TooLarge) => return Err(AppendError::Invalid(TOO_LARGE)),
-                Err(trouble @ (Trouble::Refused(_) | Trouble::Deleted)) => return Err(unappended(&trouble)),
-                Err(trouble) => trouble,
-            };
-            let certain = matches!(trouble, Trouble::WrongRevision);
-            if !certain {
-                tracing::debug!(reason = trouble.text(), "an append is repeated");
-                if !pauses.pause().await {
-                    return Err(unappended(&trouble));
-                }
-            }
-            // The server takes the same ids at a later revision as new events, and forgets repetitions: what is there is
-            // looked at before anything is repeated or refused.
-            match self.look(&name, expected, &append).await? {
-                Found::Written { revision, order } => {
-                    self.remember(stream, revision, append.last_hash());
-                    return Ok(self.appended(revision, order));
-                }
-                Found::At(actual) if actual != expected.last() => {
-                    metrics::counter!("dcm_journal_conflicts_total").increment(1);
-                    return Err(AppendError::Conflict { actual });
-                }
-                // Somebody's delete between the two looks; the next attempt tells.
-                Found::At(_) if certain && !pauses.pause().await => return Err(unappended(&trouble)),
-                Found::At(_) => {}
-            }
-        }
+        let outcome = self.write(stream, &name, expected, &append).await;
+        count(&outcome);
+        outcome
     }
 
     async fn read_stream(
@@ -329,6 +340,18 @@ impl EsdbJournal {
             }
         }
         Ok(())
+    }
+}
+
+/// Counts an append by its answer: a refusal is one too.
+fn count(outcome: &Result<Appended, AppendError>) {
+    if matches!(outcome, Err(AppendError::Unavailable(_) | AppendError::Corrupt(_))) {
+        metrics::counter!("dcm_journal_failures_total").increment(1);
+        return;
+    }
+    metrics::counter!("dcm_journal_appends_total").increment(1);
+    if matches!(outcome, Err(AppendError::Conflict { .. })) {
+        metrics::counter!("dcm_journal_conflicts_total").increment(1);
     }
 }
 
