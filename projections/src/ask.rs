@@ -152,12 +152,13 @@ mod tests {
         };
         let edition = Edition::new(true);
         assert_eq!((ask(&edition).await, ask(&edition).await), (1, 1));
-        edition.commits();
+        let commit = edition.commits();
         assert_eq!((ask(&edition).await, ask(&edition).await), (2, 3));
+        drop(commit);
         // The end of that commit stayed unknown; the next one tells.
-        edition.commits();
-        edition.committed();
-        assert_eq!((ask(&edition).await, ask(&edition).await), (4, 4));
+        assert_eq!(ask(&edition).await, 4);
+        edition.commits().end();
+        assert_eq!((ask(&edition).await, ask(&edition).await), (5, 5));
     }
 
     /// Polls once.

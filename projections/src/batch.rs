@@ -14,29 +14,29 @@ use crate::projection::ProjectError;
 /// An event of the journal, with what several read models would otherwise each make of it.
 #[derive(Debug)]
 pub struct Event {
-    recorded: Recorded,
+    recorded: Arc<Recorded>,
     subcloud: OnceLock<Result<SubcloudEvent, Arc<Unreadable>>>,
 }
 
-impl From<Recorded> for Event {
-    fn from(recorded: Recorded) -> Self {
+impl From<Arc<Recorded>> for Event {
+    fn from(recorded: Arc<Recorded>) -> Self {
         Self { recorded, subcloud: OnceLock::new() }
     }
 }
 
 impl Event {
     /// As it was read.
-    pub const fn recorded(&self) -> &Recorded {
+    pub fn recorded(&self) -> &Recorded {
         &self.recorded
     }
 
     /// As it was written.
-    pub const fn envelope(&self) -> &Envelope {
+    pub fn envelope(&self) -> &Envelope {
         &self.recorded.envelope
     }
 
     /// Where it stands among all events.
-    pub const fn order(&self) -> u64 {
+    pub fn order(&self) -> u64 {
         self.recorded.position.order
     }
 
@@ -51,7 +51,7 @@ impl Event {
     }
 
     /// When it was recorded.
-    pub const fn at(&self) -> Timestamp {
+    pub fn at(&self) -> Timestamp {
         self.recorded.envelope.recorded_at
     }
 
@@ -84,5 +84,5 @@ impl Event {
 
 /// `recorded` as projections take it.
 pub(crate) fn events(recorded: Vec<Recorded>) -> Vec<Event> {
-    recorded.into_iter().map(Event::from).collect()
+    recorded.into_iter().map(|event| Event::from(Arc::new(event))).collect()
 }

@@ -165,6 +165,14 @@ pub(crate) async fn advance(
     Ok(query.execute(connection).await?.rows_affected() == versions.len() as u64)
 }
 
+/// Puts `epoch` on the checkpoints of everything that is read, unless they have a later one: who is about to move one is
+/// waited for, and whoever has an earlier epoch moves none from then on.
+pub(crate) async fn fence(pool: &AnyPool, epoch: i64) -> Result<(), sqlx::Error> {
+    let text = "update projection_checkpoint set epoch = $1 where epoch <= $1
+         and (name, version) in (select name, active_version from read_model)";
+    sqlx::query(text).bind(epoch).execute(pool).await.map(drop)
+}
+
 /// An order as the databases hold it.
 pub(crate) fn signed(order: u64) -> i64 {
     i64::try_from(order).unwrap_or(i64::MAX)

@@ -33,7 +33,8 @@ impl ReadModels {
              from read_model m
              join projection_checkpoint c on c.name = m.name and c.version = m.active_version
              left join projection_failure f on f.name = c.name and f.version = c.version
-             left join projection_generation g on g.name = c.name and g.version = c.version",
+             left join projection_generation g on g.name = c.name and g.version = c.version
+             order by c.name",
         )
         .fetch_all(&self.writes)
         .await?;

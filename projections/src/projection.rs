@@ -7,6 +7,7 @@ use dcm_schemas::registry::Unreadable;
 use sqlx::AnyConnection;
 
 use crate::batch::Event;
+use crate::memory::Memory;
 use crate::table::Table;
 
 /// Folds events into the tables of one read model.
@@ -43,6 +44,21 @@ pub trait Projection: Send + Sync {
         version: i64,
         batch: &[Event],
     ) -> Result<(), ProjectError>;
+
+    /// As [`apply`](Self::apply), of the batch that follows the one `memory` is from: rows it remembers need not be read.
+    /// The caller drops the memory with a batch that it does not commit.
+    ///
+    /// # Errors
+    /// [`ProjectError`]; the caller then rolls back.
+    async fn go_on(
+        &self,
+        connection: &mut AnyConnection,
+        version: i64,
+        batch: &[Event],
+        _memory: &mut Memory,
+    ) -> Result<(), ProjectError> {
+        self.apply(connection, version, batch).await
+    }
 }
 
 /// Which streams make which rows.

@@ -12,14 +12,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dcm_journal::store::Journal;
-use sqlx::AnyConnection;
-use tokio::sync::Notify;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, Connection as _};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Event};
 use crate::checkpoint::{self, Advance};
+use crate::edition::Edition;
 use crate::failure::{self, Failure};
+use crate::memory::Memories;
 use crate::place::Place;
 use crate::progress::counts;
 use crate::projection::ProjectError;
@@ -44,7 +47,48 @@ pub struct Projector {
     journal: Arc<dyn Journal>,
     epoch: i64,
     bell: Arc<Notify>,
+    /// Until when the lease is this process's.
+    lease: Option<watch::Receiver<Instant>>,
     troubled: Mutex<HashMap<(&'static str, i64), Trouble>>,
+    /// The versions that were read when that was last asked.
+    read: Mutex<Vec<(&'static str, i64)>>,
+}
+
+/// Whether nobody else writes what is read. Ends with whoever projects.
+struct Alone<'a> {
+    edition: &'a Edition,
+    is_so: bool,
+}
+
+impl<'a> Alone<'a> {
+    const fn not_yet(edition: &'a Edition) -> Self {
+        Self { edition, is_so: false }
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.edition.not_alone();
+    }
+}
+
+/// Where the read models are, and what is remembered of their rows, as the last step left them. A step that fails leaves
+/// nothing: then the database is asked.
+#[derive(Default)]
+struct Known {
+    places: Vec<Place>,
+    memories: Memories,
+    /// The connection that the last step was committed on: a pool would ask it twice a step whether it lives. Not of an
+    /// embedded file, whose one writer is everybody's.
+    connection: Option<PoolConnection<Any>>,
+}
+
+/// What one step did.
+struct Step {
+    /// The order that what counts has reached, if something moved.
+    reached: Option<u64>,
+    /// Whether there may be more at once.
+    more: bool,
 }
 
 /// A version of a read model that could not take an event.
@@ -61,7 +105,15 @@ struct Trouble {
 impl Projector {
     /// A projector that writes under `epoch` and looks at the journal whenever `bell` is rung.
     pub fn new(models: Arc<ReadModels>, journal: Arc<dyn Journal>, epoch: i64, bell: Arc<Notify>) -> Self {
-        Self { models, journal, epoch, bell, troubled: Mutex::default() }
+        let (troubled, read) = (Mutex::default(), Mutex::default());
+        Self { models, journal, epoch, bell, lease: None, troubled, read }
+    }
+
+    /// The same under a lease that is this process's until the moment that `lease` shows: so long, what is read need not be
+    /// asked for again while nothing is projected.
+    #[must_use]
+    pub fn under(self, lease: watch::Receiver<Instant>) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// Runs until `stop`, calling `progressed` with each order that it has committed. A read model that cannot take an
@@ -76,24 +128,37 @@ impl Projector {
     ) -> Result<(), ProjectError> {
         let mut appended = self.journal.appended();
         let mut failing = false;
+        let mut known = Known::default();
+        let mut alone = Alone::not_yet(&self.models.edition);
         while !stop.is_cancelled() {
             // Register for the bell before looking, so that no ring is missed.
             let rung = self.bell.notified();
             appended.mark_unchanged();
             // A database that does not even refuse must not keep this task, nor the lease, for ever.
-            let step = tokio::time::timeout(PATIENCE, self.step()).await;
+            let until = self.lease.as_ref().map(|lease| *lease.borrow());
+            if let Some(until) = until
+                && let Err(error) = self.stay_alone(&mut alone, until).await
+            {
+                tracing::debug!(%error, "whoever projected before is not fenced off yet");
+            }
+            let remembered = !known.places.is_empty();
+            let step = tokio::time::timeout(PATIENCE, self.go_on(&mut known)).await;
             match step.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
-                Ok(moved) => {
+                Ok(step) => {
                     if failing {
                         tracing::info!("the projector works again");
                         failing = false;
                     }
-                    if let Some(order) = moved {
+                    if let Some(order) = step.reached {
                         self.models.progress().reached(order);
                         progressed(order);
+                    }
+                    if step.more {
                         continue;
                     }
                 }
+                // Another version was made the one that is read since the database was last asked which is.
+                Err(ProjectError::Fenced) if remembered => continue,
                 Err(error) if error.is_transient() => {
                     if !failing {
                         tracing::warn!(%error, "the projector cannot go on; it keeps trying");
@@ -116,18 +181,40 @@ impl Projector {
         Ok(())
     }
 
+    /// Says until when nobody else writes what is read, once nobody else can: whoever was in the middle of a commit has
+    /// ended it, and every later one is refused.
+    async fn stay_alone(&self, alone: &mut Alone<'_>, until: Instant) -> Result<(), sqlx::Error> {
+        if !alone.is_so {
+            checkpoint::fence(&self.models.writes, self.epoch).await?;
+            alone.edition.renew();
+            alone.is_so = true;
+        }
+        alone.edition.alone_until(until.into_std());
+        Ok(())
+    }
+
     /// Applies the next batch to every active read model that has not stopped; the order that what counts has reached, or
     /// `None` if nothing moved.
     ///
     /// # Errors
     /// A [`ProjectError`] that is of no single read model, or [`ProjectError::AllStopped`].
     pub async fn step(&self) -> Result<Option<u64>, ProjectError> {
-        let mut places = self.places().await?;
-        let mut moved = self.go_on_together(&mut places).await?;
+        Ok(self.go_on(&mut Known::default()).await?.reached)
+    }
+
+    /// As [`step`](Self::step), from where `known` says, or from where the database says if it knows nothing.
+    async fn go_on(&self, known: &mut Known) -> Result<Step, ProjectError> {
+        let Known { mut places, mut memories, mut connection } = std::mem::take(known);
+        if places.is_empty() {
+            places = self.places().await?;
+        }
+        let mut step = self.go_on_together(&mut places, &mut memories, &mut connection).await?;
+        let mut moved = step.reached.is_some();
         let front = self.front(&places);
         for place in &mut places {
             if self.is_alone(place, front) {
-                moved |= self.go_on_alone(place, front).await?;
+                let went_on = self.go_on_alone(place, front).await?;
+                (moved, step.more) = (moved | went_on, step.more | went_on);
             }
         }
         let stopped = |place: &Place| self.trouble(place).is_some_and(|trouble| trouble.next.is_none());
@@ -135,13 +222,19 @@ impl Projector {
             return Err(ProjectError::AllStopped);
         }
         let counting = places.iter().filter(|place| counts(place.projection.name(), stopped(place)));
-        Ok(counting.map(|place| place.position).min().filter(|_| moved))
+        step.reached = counting.map(|place| place.position).min().filter(|_| moved);
+        // An idle look asks the database anew, and so does every one while something is wrong.
+        if moved && self.troubles().is_empty() {
+            *known = Known { places, memories, connection };
+        }
+        Ok(step)
     }
 
     /// Where the active read models are. Those that were stopped by another projector, or before a restart, are tried again,
     /// each alone.
     async fn places(&self) -> Result<Vec<Place>, ProjectError> {
         let mut places = self.models.places().await?;
+        self.note_versions(places.iter().map(Place::key).collect());
         // Into tables of another shape nothing can be folded: their own program does, or they are filled anew.
         places.retain(|place| place.projection.knows(place.generation));
         for place in &places {
@@ -154,6 +247,15 @@ impl Projector {
             }
         }
         Ok(places)
+    }
+
+    /// If other versions are read than before, another process may have made them so.
+    fn note_versions(&self, versions: Vec<(&'static str, i64)>) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *read != versions {
+            self.models.edition.renew();
+            *read = versions;
+        }
     }
 
     /// Where the read models that are well are, the furthest of them.
@@ -170,9 +272,18 @@ impl Projector {
     }
 
     /// Takes all that are equally far one batch further. One that cannot take it is left to be tried alone.
-    async fn go_on_together(&self, places: &mut [Place]) -> Result<bool, ProjectError> {
+    async fn go_on_together(
+        &self,
+        places: &mut [Place],
+        memories: &mut Memories,
+        connection: &mut Option<PoolConnection<Any>>,
+    ) -> Result<Step, ProjectError> {
+        const STILL: Step = Step { reached: None, more: false };
         while let Some(front) = self.front(places) {
-            let batch = batch::events(self.journal.read_all(front, BATCH).await?);
+            let batch = match self.journal.recent(front, BATCH) {
+                Some(recent) => recent.into_iter().map(Event::from).collect(),
+                None => batch::events(self.journal.read_all(front, BATCH).await?),
+            };
             let at_front = |place: &Place| place.position == front && self.trouble(place).is_none();
             let Some(last) = batch.last() else {
                 if self.journal.head().await? < front {
@@ -181,15 +292,16 @@ impl Projector {
                     }
                     continue;
                 }
-                return Ok(false);
+                return Ok(STILL);
             };
             let together: Vec<&Place> = places.iter().filter(|place| at_front(place)).collect();
-            match self.apply(&together, &batch).await {
+            match self.apply(&together, &batch, memories, connection).await {
                 Ok(()) => {
                     for place in places.iter_mut().filter(|place| at_front(place)) {
                         place.position = last.order();
+                        place.has_failed = false;
                     }
-                    return Ok(true);
+                    return Ok(Step { reached: Some(last.order()), more: batch.len() == BATCH });
                 }
                 Err((Some(place), error)) if !error.is_transient() => {
                     tracing::warn!(projection = place.projection.name(), %error, "refused; it is tried alone");
@@ -199,7 +311,7 @@ impl Projector {
                 Err((_, error)) => return Err(error),
             }
         }
-        Ok(false)
+        Ok(STILL)
     }
 
     /// Takes one read model further by itself, at most up to the others.
@@ -212,9 +324,11 @@ impl Projector {
             self.troubles().remove(&place.key());
             return Ok(false);
         };
-        match self.apply(&[&*place], &batch).await {
+        // What is remembered is of those that go on together.
+        match self.apply(&[&*place], &batch, &mut Memories::new(), &mut None).await {
             Ok(()) => {
                 place.position = last.order();
+                place.has_failed = false;
                 let caught_up = front.is_some_and(|front| place.position >= front);
                 let mut troubles = self.troubles();
                 match troubles.get_mut(&place.key()) {
@@ -286,16 +400,24 @@ impl Projector {
     }
 
     /// Applies `batch` to all of `places`, which are equally far, or to none. On failure with the one that it is due to, if
-    /// it is due to one.
+    /// it is due to one; then nothing is remembered.
     async fn apply<'a>(
         &self,
         places: &[&'a Place],
         batch: &[Event],
+        memories: &mut Memories,
+        connection: &mut Option<PoolConnection<Any>>,
     ) -> Result<(), (Option<&'a Place>, ProjectError)> {
+        let mut remembered = std::mem::take(memories);
         let of_none = |error: sqlx::Error| (None, error.into());
-        let mut tx = self.models.writes.begin().await.map_err(of_none)?;
+        let mut writer = match connection.take() {
+            Some(kept) => kept,
+            None => self.models.writes.acquire().await.map_err(of_none)?,
+        };
+        let mut tx = writer.begin().await.map_err(of_none)?;
         for place in places {
-            let applied = place.projection.apply(&mut tx, place.version, batch).await;
+            let memory = remembered.entry(place.key()).or_default();
+            let applied = place.projection.go_on(&mut tx, place.version, batch, memory).await;
             applied.map_err(|error| (Some(*place), error))?;
             if place.has_failed {
                 failure::clear(&mut tx, place.projection.name(), place.version).await.map_err(of_none)?;
@@ -304,6 +426,8 @@ impl Projector {
         self.advance(&mut tx, places, batch).await.map_err(|error| (None, error))?;
         self.models.commit(tx).await.map_err(of_none)?;
         metrics::counter!("dcm_projected_events_total").increment(batch.len() as u64);
+        *memories = remembered;
+        *connection = (!self.models.embedded).then_some(writer);
         Ok(())
     }
 

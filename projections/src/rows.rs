@@ -1,7 +1,8 @@
 //! Reading and writing many rows with few statements.
 //!
-//! A statement's text depends on how many rows it has, and every text is prepared once for each connection; so rows go
-//! in statements of a power of two.
+//! To PostgreSQL any number of rows goes in one statement, an array for each column. To SQLite, which has no arrays and no
+//! round trips, a statement's text depends on how many rows it has, and every text is prepared once for each connection; so
+//! rows go in statements of a power of two.
 
 use dcm_domain::value::Timestamp;
 use sqlx::AnyConnection;
@@ -16,6 +17,9 @@ const MOST_VALUES: usize = 32_000;
 /// Rows of one statement: more make it no quicker.
 const MOST_ROWS: usize = 1024;
 
+/// What the driver for both engines calls the one that takes arrays.
+const POSTGRES: &str = "PostgreSQL";
+
 pub(crate) type AnyQuery<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// A value of a row.
@@ -26,6 +30,14 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
+    /// The type of its column.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Number(_) => "bigint",
+        }
+    }
+
     pub(crate) fn bind(self, query: AnyQuery<'_>) -> AnyQuery<'_> {
         match self {
             Self::Text(text) => query.bind(text.map(storable)),
@@ -34,10 +46,50 @@ impl Cell {
     }
 }
 
+/// The cells of a column as PostgreSQL writes an array.
+fn array<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
+    let mut text = String::from("{");
+    for cell in cells {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        match cell {
+            Cell::Text(Some(element)) => quote(element, &mut text),
+            Cell::Number(Some(number)) => text.push_str(&number.to_string()),
+            Cell::Text(None) | Cell::Number(None) => text.push_str("NULL"),
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// An element of an array that may hold anything.
+fn quote(element: &str, to: &mut String) {
+    to.reserve(element.len() + 2);
+    to.push('"');
+    let mut rest = element;
+    // Text between what must be marked is taken over in one piece.
+    while let Some(at) = rest.find(['"', '\\', '\0']) {
+        let (before, marked) = rest.split_at(at);
+        to.push_str(before);
+        match marked.as_bytes().first() {
+            Some(0) => to.push(REPLACED),
+            Some(byte) => to.extend(['\\', char::from(*byte)]),
+            None => {}
+        }
+        rest = marked.get(1..).unwrap_or_default();
+    }
+    to.push_str(rest);
+    to.push('"');
+}
+
+/// What stands for a NUL, which PostgreSQL takes in no text.
+const REPLACED: char = '\u{fffd}';
+
 /// A text as every database takes it: PostgreSQL refuses NUL, and one such event must not stop the read model.
 fn storable(text: String) -> String {
     match text.contains('\0') {
-        true => text.replace('\0', "\u{fffd}"),
+        true => text.replace('\0', &REPLACED.to_string()),
         false => text,
     }
 }
@@ -127,18 +179,39 @@ impl<const N: usize> Target<'_, N> {
         connection: &mut AnyConnection,
         rows: Vec<[Cell; N]>,
     ) -> Result<(), sqlx::Error> {
+        if connection.backend_name() == POSTGRES {
+            return self.write_columns(connection, &rows).await;
+        }
         let mut rows = rows.into_iter();
         for count in portions(rows.len(), (MOST_VALUES / N).min(MOST_ROWS)) {
-            let query = sqlx::query(sql(self.insert(count)));
+            let query = sqlx::query(sql(self.insert(&format!("values {}", tuples(count, N)))));
             let query = rows.by_ref().take(count).flatten().fold(query, |query, cell| cell.bind(query));
             query.execute(&mut *connection).await?;
         }
         Ok(())
     }
 
-    fn insert(&self, rows: usize) -> String {
+    /// As [`write`](Self::write), each column as an array. Arrays go as text: the driver for both engines has none.
+    async fn write_columns(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[[Cell; N]],
+    ) -> Result<(), sqlx::Error> {
+        for some in rows.chunks(MOST_ROWS) {
+            let Some(first) = some.first() else { return Ok(()) };
+            let arrays = first.iter().enumerate();
+            let arrays = arrays.map(|(at, cell)| format!("cast(${} as {}[])", at + 1, cell.kind()));
+            let arrays = arrays.collect::<Vec<_>>().join(", ");
+            let query = sqlx::query(sql(self.insert(&format!("select * from unnest({arrays})"))));
+            let columns = (0..N).map(|column| array(some.iter().filter_map(|row| row.get(column))));
+            columns.fold(query, |query, column| query.bind(column)).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    fn insert(&self, rows: &str) -> String {
         let (table, columns) = (self.table, self.columns.join(", "));
-        let text = format!("insert into {table} ({columns}) values {}", tuples(rows, N));
+        let text = format!("insert into {table} ({columns}) {rows}");
         match self.known {
             Known::Refuse => text,
             Known::Replace => {
@@ -242,6 +315,19 @@ mod tests {
         assert_eq!(all(1, 1), [1]);
         assert_eq!(all(300, 100), [64, 64, 64, 64, 32, 8, 4]);
         assert_eq!(all(500, 1024), [256, 128, 64, 32, 16, 4]);
+    }
+
+    #[test]
+    fn an_array_holds_any_text() {
+        let texts = ["plain", "", "a \"quoted\" \\ é\n{,}", "NULL", "\0x\0"].map(Cell::from);
+        let cells: Vec<Cell> = texts.into_iter().chain([Cell::Text(None)]).collect();
+        assert_eq!(
+            array(cells.iter()),
+            "{\"plain\",\"\",\"a \\\"quoted\\\" \\\\ é\n{,}\",\"NULL\",\"\u{fffd}x\u{fffd}\",NULL}"
+        );
+        let numbers = [Cell::Number(Some(-7)), Cell::Number(None)];
+        assert_eq!(array(numbers.iter()), "{-7,NULL}");
+        assert_eq!(array([].iter()), "{}");
     }
 
     #[test]

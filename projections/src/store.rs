@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use dcm_journal::trusting;
 use dcm_schemas::JournalId;
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
@@ -236,9 +237,9 @@ impl ReadModels {
 
     /// Commits what changes rows that are read.
     pub(crate) async fn commit(&self, tx: sqlx::Transaction<'_, sqlx::Any>) -> Result<(), sqlx::Error> {
-        self.edition.commits();
+        let commit = self.edition.commits();
         tx.commit().await?;
-        self.edition.committed();
+        commit.end();
         Ok(())
     }
 
@@ -317,7 +318,7 @@ pub(crate) fn install_drivers() {
 }
 
 async fn pool(url: &str, connections: u32, embedded: bool) -> Result<AnyPool, sqlx::Error> {
-    AnyPoolOptions::new()
+    trusting(AnyPoolOptions::new())
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {

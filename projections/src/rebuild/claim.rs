@@ -166,12 +166,17 @@ impl Claim {
     ) -> Result<(Self, i64), RebuildError> {
         let mut tx = models.writes.begin().await?;
         let claim = Self::take_row(&mut tx, models, projection).await?;
-        let previous: Option<i64> =
-            sqlx::query_scalar("select previous_version from read_model where name = $1")
-                .bind(claim.name)
-                .fetch_one(&mut *tx)
-                .await?;
-        let version = previous.ok_or_else(|| RebuildError::NothingBefore(claim.name.to_owned()))?;
+        let (previous, generation): (Option<i64>, i64) = sqlx::query_as(
+            "select m.previous_version, coalesce(g.generation, 1) from read_model m
+             left join projection_generation g on g.name = m.name and g.version = m.previous_version
+             where m.name = $1",
+        )
+        .bind(claim.name)
+        .fetch_one(&mut *tx)
+        .await?;
+        // Into tables of another generation this program cannot fold: nobody could go on with them.
+        let version = previous.filter(|_| projection.knows(generation));
+        let version = version.ok_or_else(|| RebuildError::NothingBefore(claim.name.to_owned()))?;
         sqlx::query("update projection_rebuild set version = $1 where name = $2")
             .bind(version)
             .bind(claim.name)

@@ -79,7 +79,9 @@ impl Rebuild {
     async fn write(&mut self, position: u64, batch: &[Event]) -> Result<u64, RebuildError> {
         let Some(last) = batch.last() else { return Ok(position) };
         let mut tx = self.models.writes.begin().await?;
-        if let Err(error) = self.projection.apply(&mut tx, self.version, batch).await {
+        // Dropped with every batch that is not committed.
+        let mut memory = std::mem::take(&mut self.memory);
+        if let Err(error) = self.projection.go_on(&mut tx, self.version, batch, &mut memory).await {
             tx.rollback().await?;
             return Err(self.name_the_event(batch, error).await);
         }
@@ -90,6 +92,7 @@ impl Rebuild {
         }
         self.claim.folded(&mut tx, &self.models, batch.len() as u64).await?;
         tx.commit().await?;
+        self.memory = memory;
         Ok(last.order())
     }
 

@@ -17,6 +17,7 @@ use dcm_journal::store::Journal;
 use tokio_util::sync::CancellationToken;
 
 use crate::compare::{self, Comparison, Connections, Difference, Sides, WalkInside};
+use crate::memory::Memory;
 use crate::projection::{ProjectError, Projection};
 use crate::store::ReadModels;
 use claim::{Claim, Ending};
@@ -58,7 +59,7 @@ pub enum RebuildError {
     /// There is no such read model.
     #[error("there is no read model {0:?}")]
     Unknown(String),
-    /// There is no version to go back to.
+    /// There is no version to go back to that this program can go on with.
     #[error("the read model {0:?} has no version to go back to")]
     NothingBefore(String),
     /// One is at work on it, here or in another process.
@@ -118,6 +119,7 @@ pub struct Rebuild {
     claim: Claim,
     options: RebuildOptions,
     version: i64,
+    memory: Memory,
 }
 
 impl ReadModels {
@@ -150,7 +152,8 @@ impl ReadModels {
         let projection = self.known(name)?;
         let (claim, version) = Claim::take(self, projection).await?;
         let (models, journal) = (Arc::clone(self), Arc::clone(journal));
-        Ok(Rebuild { models, journal, projection, claim, options, version })
+        let memory = Memory::default();
+        Ok(Rebuild { models, journal, projection, claim, options, version, memory })
     }
 
     /// Makes the version before the last rebuild the one that is read, once it is as far as the one read now.
@@ -166,7 +169,8 @@ impl ReadModels {
         let options = RebuildOptions::default();
         let (claim, version) = Claim::take_back(self, projection).await?;
         let (models, journal) = (Arc::clone(self), Arc::clone(journal));
-        let mut back = Rebuild { models, journal, projection, claim, options, version };
+        let memory = Memory::default();
+        let mut back = Rebuild { models, journal, projection, claim, options, version, memory };
         let outcome = back.catch_up_and_take_over(&CancellationToken::new()).await;
         back.end(outcome.as_ref().map(|_| Ending::Done(None))).await;
         let (position, _) = outcome?;

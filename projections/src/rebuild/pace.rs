@@ -1,8 +1,8 @@
 //! How fast a rebuild may go. Live work goes first:
 //!
 //! - with a bound, it rests until its events were due;
-//! - always, it rests while the read models that are read are more than [`MOST_BEHIND`] events behind the journal. A
-//!   projector that stands still for [`STANDS_STILL`] has other troubles, and is not waited for any longer until it moves.
+//! - always, it rests while the read models that are read are more than [`MOST_BEHIND`] events behind the journal, or lack
+//!   one that is older than [`TOO_OLD`]. A projector that stands still for [`STANDS_STILL`] has other troubles, and is not waited for any longer until it moves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use crate::store::ReadModels;
 
 /// How many events live work may be behind before it is waited for.
 const MOST_BEHIND: u64 = 1000;
+/// How old an event may be that live work has not come to yet.
+const TOO_OLD: Duration = Duration::from_secs(1);
 /// How long a projector that stands still is waited for.
 const STANDS_STILL: Duration = Duration::from_secs(2);
 /// How often the live read models are looked at.
@@ -76,8 +78,7 @@ impl Pace {
             let own = models.journal.to_string();
             let going = places.iter().filter(|place| !place.has_failed && place.journal == own);
             let Some(slowest) = going.map(|place| place.position).min() else { return Ok(()) };
-            let behind = behind(journal, slowest).await?;
-            if behind <= MOST_BEHIND || self.still_at == Some(slowest) {
+            if self.still_at == Some(slowest) || !lags(journal, slowest).await? {
                 return Ok(());
             }
             if moved.0 != Some(slowest) {
@@ -92,13 +93,23 @@ impl Pace {
     }
 }
 
-/// How many events stand behind `position`; no more than it takes to know.
-async fn behind(journal: &Arc<dyn Journal>, position: u64) -> Result<u64, ProjectError> {
+/// Whether live work at `position` is too far behind the journal.
+async fn lags(journal: &Arc<dyn Journal>, position: u64) -> Result<bool, ProjectError> {
     let head = journal.head().await?;
-    match journal.traits().orders_are_dense || position >= head {
-        true => Ok(head.saturating_sub(position)),
-        false => Ok(journal.count_after(position, MOST_BEHIND + 1).await?),
+    if head <= position {
+        return Ok(false);
     }
+    let behind = match journal.traits().orders_are_dense {
+        true => head.saturating_sub(position),
+        false => journal.count_after(position, MOST_BEHIND + 1).await?,
+    };
+    if behind > MOST_BEHIND {
+        return Ok(true);
+    }
+    let next = journal.read_all(position, 1).await?;
+    let now = chrono::Utc::now().timestamp_micros();
+    let age = next.first().map(|event| now.saturating_sub(event.envelope.recorded_at.micros()));
+    Ok(age.and_then(|age| u64::try_from(age).ok()).is_some_and(|age| Duration::from_micros(age) > TOO_OLD))
 }
 
 async fn sleep_until(when: Instant, cancel: &CancellationToken) {

@@ -1,10 +1,15 @@
 //! The tables of versions: made for a rebuild, and dropped when nobody needs them.
 
+use std::time::Duration;
+
 use super::RebuildError;
 use super::claim::{Claim, Phase};
 use crate::checkpoint;
 use crate::projection::Projection;
 use crate::store::{ReadModels, sql};
+
+/// How often an index that is being made gives a sign of life.
+const SIGN_EVERY: Duration = Duration::from_secs(5);
 
 /// Creates the tables of `version`, without indices: those are made faster once the rows are there. What other rebuilds
 /// have left behind is dropped first.
@@ -33,15 +38,29 @@ pub(super) async fn create_indices(
     for table in projection.tables() {
         for statement in table.create_indices(version) {
             claim.enter(models, Phase::Indexing).await?;
-            let mut tx = models.writes.begin().await?;
-            if !models.embedded {
-                sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+            let making = create_index(models, statement);
+            tokio::pin!(making);
+            // The index of a large table takes longer than a claim holds without a sign of life. Where there is one writer,
+            // it is this one, and nobody else can claim anything meanwhile.
+            loop {
+                match tokio::time::timeout(SIGN_EVERY, &mut making).await {
+                    Ok(made) => break made?,
+                    Err(_) if models.embedded => {}
+                    Err(_) => claim.enter(models, Phase::Indexing).await?,
+                }
             }
-            sqlx::query(sql(statement)).execute(&mut *tx).await?;
-            tx.commit().await?;
         }
     }
     Ok(())
+}
+
+async fn create_index(models: &ReadModels, statement: String) -> Result<(), sqlx::Error> {
+    let mut tx = models.writes.begin().await?;
+    if !models.embedded {
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+    }
+    sqlx::query(sql(statement)).execute(&mut *tx).await?;
+    tx.commit().await
 }
 
 /// Drops every version that is neither read, nor the one before, nor `kept`.

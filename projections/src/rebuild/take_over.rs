@@ -111,7 +111,8 @@ impl Rebuild {
             events.retain(|event| event.order() <= held.position);
             match events.last() {
                 Some(last) if last.order() == held.position => {
-                    self.projection.apply(&mut tx, version, &events).await?;
+                    let mut memory = std::mem::take(&mut self.memory);
+                    self.projection.go_on(&mut tx, version, &events, &mut memory).await?;
                     let (to, event_time) = (last.order(), last.at());
                     let step = Advance { from: position, to, epoch: NOT_READ, event_time };
                     if !checkpoint::advance(&mut tx, &[(name, version)], step).await? {

@@ -12,25 +12,26 @@ use super::row::SubcloudRow;
 use super::runs::Runs;
 use super::tables::COLUMNS;
 use crate::batch::Event;
+use crate::memory::Memory;
 use crate::projection::ProjectError;
 use crate::rows::{self, Cell, Known, Target};
 
 /// Endpoint statuses by subcloud, as the tables have them.
 type Endpoints = HashMap<Uuid, BTreeMap<Endpoint, SyncStatus>>;
 
-/// Applies the subcloud events of `batch`.
+/// Applies the subcloud events of `batch`, on the rows that `memory` holds where it does.
 pub(super) async fn apply(
     connection: &mut AnyConnection,
     version: i64,
     batch: &[Event],
+    memory: &mut Memory,
 ) -> Result<(), ProjectError> {
     let ours = batch.iter().filter(|event| event.kind() == Subcloud::KIND);
     let ours: Vec<(Uuid, &Event)> = ours.filter_map(|event| Some((event.uuid()?, event))).collect();
     if ours.is_empty() {
         return Ok(());
     }
-    let touched: BTreeSet<Uuid> = ours.iter().map(|(uuid, _)| *uuid).collect();
-    let mut folded = read(connection, version, &touched).await?;
+    let mut folded = before(connection, version, &ours, memory).await?;
     let endpoints: Endpoints =
         folded.iter().map(|(uuid, row)| (*uuid, row.subcloud.endpoints.clone())).collect();
     let mut runs = Runs::touched(connection, version, &ours).await?;
@@ -40,8 +41,33 @@ pub(super) async fn apply(
         runs.fold(uuid, event)?;
     }
     write_endpoints(connection, version, &folded, &endpoints).await?;
-    write(connection, version, folded).await?;
+    write(connection, version, folded.values()).await?;
+    for (uuid, row) in folded {
+        memory.subclouds.put(uuid, row);
+    }
     Ok(runs.write(connection, version).await?)
+}
+
+/// The rows that `events` go on from. A stream that begins here has none, what is remembered need not be read.
+async fn before(
+    connection: &mut AnyConnection,
+    version: i64,
+    events: &[(Uuid, &Event)],
+    memory: &mut Memory,
+) -> Result<BTreeMap<Uuid, SubcloudRow>, ProjectError> {
+    let (mut rows, mut begun, mut unknown) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    for (uuid, event) in events {
+        if rows.contains_key(uuid) || begun.contains(uuid) || unknown.contains(uuid) {
+            continue;
+        }
+        match memory.subclouds.pop(uuid) {
+            Some(row) => drop(rows.insert(*uuid, row)),
+            None if event.envelope().revision == 0 => drop(begun.insert(*uuid)),
+            None => drop(unknown.insert(*uuid)),
+        }
+    }
+    rows.extend(read(connection, version, &unknown).await?);
+    Ok(rows)
 }
 
 fn fold(before: Option<SubcloudRow>, uuid: Uuid, event: &Event) -> Result<SubcloudRow, ProjectError> {
@@ -79,38 +105,37 @@ async fn read(
 async fn write(
     connection: &mut AnyConnection,
     version: i64,
-    folded: BTreeMap<Uuid, SubcloudRow>,
+    folded: impl Iterator<Item = &SubcloudRow>,
 ) -> Result<(), ProjectError> {
     let table = format!("subcloud_v{version}");
     let target = Target { table: &table, columns: &COLUMNS, key: 1, known: Known::Replace };
-    let rows = folded.into_values().map(cells).collect::<Result<_, _>>()?;
+    let rows = folded.map(cells).collect::<Result<_, _>>()?;
     Ok(target.write(connection, rows).await?)
 }
 
-fn cells(row: SubcloudRow) -> Result<[Cell; COLUMNS.len()], serde_json::Error> {
-    let state = serde_json::to_string(&row)?;
-    let sync_status = row.sync_status();
-    let subcloud = row.subcloud;
+fn cells(row: &SubcloudRow) -> Result<[Cell; COLUMNS.len()], serde_json::Error> {
+    let state = serde_json::to_string(row)?;
+    let subcloud = &row.subcloud;
     let run = subcloud.run.as_ref();
     Ok([
         row.uuid.into(),
         subcloud.id.into(),
-        subcloud.name.to_string().into(),
-        subcloud.region.to_string().into(),
-        subcloud.description.into(),
-        subcloud.location.into(),
-        subcloud.software_version.into(),
+        subcloud.name.as_ref().into(),
+        subcloud.region.as_ref().into(),
+        subcloud.description.clone().into(),
+        subcloud.location.clone().into(),
+        subcloud.software_version.as_str().into(),
         subcloud.management.as_str().into(),
         subcloud.availability.as_str().into(),
         subcloud.deploy.as_str().into(),
         subcloud.backup.map(|status| status.as_str().to_owned()).into(),
         subcloud.backup_datetime.into(),
-        subcloud.error_description.into(),
-        subcloud.network.subnet.into(),
-        subcloud.network.start_ip.into(),
-        subcloud.network.end_ip.into(),
-        subcloud.network.gateway_ip.into(),
-        subcloud.systemcontroller_gateway_ip.into(),
+        subcloud.error_description.as_str().into(),
+        subcloud.network.subnet.as_str().into(),
+        subcloud.network.start_ip.as_str().into(),
+        subcloud.network.end_ip.as_str().into(),
+        subcloud.network.gateway_ip.as_str().into(),
+        subcloud.systemcontroller_gateway_ip.as_str().into(),
         subcloud.group_id.into(),
         subcloud.peer_group_id.into(),
         subcloud.install.as_ref().map(|document| document.shown.to_string()).into(),
@@ -119,7 +144,7 @@ fn cells(row: SubcloudRow) -> Result<[Cell; COLUMNS.len()], serde_json::Error> {
         run.map(|run| run.id.to_string()).into(),
         run.and_then(|run| run.worker.clone()).into(),
         subcloud.backup_run.as_ref().map(|run| run.id.to_string()).into(),
-        sync_status.as_str().into(),
+        row.sync_status().as_str().into(),
         state.into(),
         subcloud.revision.into(),
         row.created_at.into(),

@@ -13,6 +13,7 @@ use dcm_domain::subcloud::Subcloud;
 use sqlx::AnyConnection;
 
 use crate::batch::Event;
+use crate::memory::Memory;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::table::Table;
 
@@ -46,6 +47,16 @@ impl Projection for SubcloudsProjection {
         version: i64,
         batch: &[Event],
     ) -> Result<(), ProjectError> {
-        fold::apply(connection, version, batch).await
+        fold::apply(connection, version, batch, &mut Memory::default()).await
+    }
+
+    async fn go_on(
+        &self,
+        connection: &mut AnyConnection,
+        version: i64,
+        batch: &[Event],
+        memory: &mut Memory,
+    ) -> Result<(), ProjectError> {
+        fold::apply(connection, version, batch, memory).await
     }
 }
