@@ -2,9 +2,10 @@
 
     dcmanager_flows.py BASE_URL TOKEN DIRECTORY
 
-BASE_URL ends in /v1.0. Multipart bodies are made by the encoder that command line uses: parts without a content type, and
-a body of only the closing boundary where there is no part. Prints one line per flow and ends with an error at the first
-answer that the command line could not have used.
+BASE_URL ends in /v1.0. The fleet is subcloud1 to subcloud3; subcloud2 and subcloud3 need every update. Multipart bodies
+are made by the encoder that command line uses: parts without a content type, and a body of only the closing boundary
+where there is no part. Prints one line per flow and ends with an error at the first answer that the command line could
+not have used.
 """
 
 import base64
@@ -12,6 +13,7 @@ import html.parser
 import json
 import pathlib
 import sys
+import time
 
 import requests
 from requests_toolbelt import MultipartEncoder
@@ -86,6 +88,14 @@ def keys(found, wanted):
     return found
 
 
+def wait_for(what, done):
+    for _ in range(300):
+        if done():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"not in time: {what}")
+
+
 def file(name, text):
     path = DIRECTORY / name
     path.write_text(text)
@@ -143,6 +153,63 @@ def subcloud_update():
     changed = send("PATCH", "/subclouds/2", fields={"description": "moved", "location": "here", "group_id": "Default"})
     keys(changed, SUBCLOUD_KEYS)
     assert changed["description"] == "moved"
+
+
+def strategy_state(kind):
+    """Where the strategy stands; None if there is none."""
+    answer = session.get(f"{BASE}/sw-update-strategy?type={kind}", timeout=90)
+    assert answer.status_code in (200, 404), answer.text
+    return answer.json()["state"] if answer.status_code == 200 else None
+
+
+def delete_strategy(kind):
+    assert send("DELETE", f"/sw-update-strategy?type={kind}")["state"] == "deleting"
+    wait_for(f"the {kind} strategy is gone", lambda: strategy_state(kind) is None)
+
+
+@flow
+def strategies_of_every_type():
+    group = {"name": "peak", "description": "No description provided", "update_apply_type": "serial",
+             "max_parallel_subclouds": 3}
+    send("POST", "/subcloud-groups/", body=group)
+    send("PATCH", "/subclouds/subcloud2", fields={"group_id": "peak"})
+    certificate = DIRECTORY / "ca.pem"
+    certificate.write_text("certificate")
+    for asked, arguments in (
+        ({"type": "patch", "cloud_name": "subcloud3", "upload-only": "true"}, {"upload-only": True}),
+        ({"type": "patch", "cloud_name": "subcloud3", "force": "true", "upload-only": "false"}, {"upload-only": False}),
+        ({"type": "firmware", "subcloud_group": "peak", "stop-on-failure": "true"}, None),
+        ({"type": "upgrade", "cloud_name": "subcloud3", "subcloud-apply-type": "serial"}, None),
+        ({"type": "kubernetes", "cloud_name": "subcloud3", "max-parallel-subclouds": 5, "to-version": "v1.24.4"},
+         {"to-version": "v1.24.4"}),
+        ({"type": "kube-rootca-update", "cloud_name": "subcloud3", "force": "true", "expiry-date": "2099-12-31",
+          "subject": "C=US O=Company CN=kubernetes"},
+         {"expiry-date": "2099-12-31", "subject": "C=US O=Company CN=kubernetes", "cert-file": None}),
+        ({"type": "kube-rootca-update", "cloud_name": "subcloud3", "cert-file": str(certificate)},
+         {"expiry-date": None, "subject": None}),
+    ):
+        kind = asked["type"]
+        made = keys(send("POST", "/sw-update-strategy/", body=asked), STRATEGY_KEYS)
+        assert (made["type"], made["state"]) == (kind, "initial"), made
+        assert made["stop-on-failure"] == ("stop-on-failure" in asked), made
+        shown = keys(send("GET", f"/sw-update-strategy?type={kind}"), STRATEGY_KEYS)
+        assert shown["extra-args"] == made["extra-args"], shown
+        if arguments is None:
+            assert made["extra-args"] is None, made
+        else:
+            assert {key: made["extra-args"][key] for key in arguments} == arguments, made
+            assert pathlib.Path(made["extra-args"].get("cert-file") or "/ca.pem").name == "ca.pem", made
+        cloud = "subcloud2" if "subcloud_group" in asked else "subcloud3"
+        assert [step["cloud"] for step in send("GET", "/sw-update-strategy/steps")["strategy-steps"]] == [cloud]
+        said = printed(send("POST", "/sw-update-strategy/", body=asked, expected=422))
+        assert "already exists" in said, said
+        said = printed(send("DELETE", "/sw-update-strategy?type=prestage", expected=422))
+        assert "prestage" in said, said
+        delete_strategy(kind)
+    said = printed(send("POST", "/sw-update-strategy/", body={"type": "firmware", "force": "true"}, expected=400))
+    assert "cloud_name" in said, said
+    send("PATCH", "/subclouds/subcloud2", fields={"group_id": "Default"})
+    assert send("DELETE", "/subcloud-groups/peak") is None
 
 
 @flow
@@ -246,6 +313,62 @@ def peers():
 
 
 @flow
+def peer_groups_and_system_peers():
+    for listed in send("GET", "/subcloud-peer-groups/")["subcloud_peer_groups"]:
+        keys(listed, PEER_GROUP_KEYS)
+    group = keys(send("GET", "/subcloud-peer-groups/hills"), PEER_GROUP_KEYS)
+    assert send("GET", f"/subcloud-peer-groups/{group['id']}") == group
+    send("POST", "/subcloud-peer-groups/", body={
+        "peer-group-name": "valleys", "group-state": "enabled", "max-subcloud-rehoming": 10,
+    })
+    assert send("DELETE", "/subcloud-peer-groups/valleys") is None
+    assert "not found" in printed(send("GET", "/subcloud-peer-groups/valleys", expected=404))
+
+    [peer] = send("GET", "/system-peers/")["system_peers"]
+    keys(peer, PEER_KEYS)
+    for reference in ("other", peer["peer-uuid"], peer["id"]):
+        assert send("GET", f"/system-peers/{reference}") == peer
+    changed = send("PATCH", "/system-peers/other", body={"heartbeat_interval": 30, "manager_password": SECRET})
+    assert keys(changed, PEER_KEYS)["heartbeat-interval"] == 30 and changed["updated-at"], changed
+    said = printed(send("DELETE", "/system-peers/other", expected=400))
+    assert "associated with peer group" in said, said
+    send("POST", "/system-peers/", body={
+        "peer_uuid": "ac62f555-9386-42f1-b3a1-51ecb7094092", "peer_name": "third",
+        "manager_endpoint": "http://128.128.128.2:5000/v3", "manager_username": "admin", "manager_password": SECRET,
+        "peer_controller_gateway_address": "192.168.204.2", "administrative_state": "enabled",
+        "heartbeat_interval": 60, "heartbeat_failure_threshold": 3, "heartbeat_failure_policy": "alarm",
+        "heartbeat_maintenance_timeout": 600,
+    })
+    assert send("DELETE", "/system-peers/third") is None
+    assert "not found" in printed(send("GET", "/system-peers/third", expected=404))
+
+
+@flow
+def peer_group_associations():
+    [made] = send("GET", "/peer-group-associations/")["peer_group_associations"]
+    path = f"/peer-group-associations/{made['id']}"
+    # What the peer has to be told needs a worker that there is not yet.
+    said = printed(send("PATCH", path, body={"peer_group_priority": 100}, expected=503))
+    assert "no worker for peer-sync" in said, said
+    synchronised = keys(send("PATCH", f"{path}/sync"), ASSOCIATION_KEYS + ["sync-message"])
+    assert synchronised["sync-status"] == "syncing", synchronised
+    said = printed(send("DELETE", path, expected=503))
+    assert "no worker for peer-group-removal" in said, said
+    # A group that another system owns, as that system sends it here.
+    copy = send("POST", "/subcloud-peer-groups/", body={
+        "peer-group-name": "theirs", "group-priority": 5, "group-state": "enabled", "max-subcloud-rehoming": 10,
+        "system-leader-id": "ac62f555-9386-42f1-b3a1-51ecb7094091", "system-leader-name": "other",
+    })
+    pair = {"peer_group_id": str(copy["id"]), "system_peer_id": str(made["system-peer-id"])}
+    copied = keys(send("POST", "/peer-group-associations/", body=pair), ASSOCIATION_KEYS)
+    assert copied["sync-status"] == "disabled", copied
+    said = printed(send("PATCH", f"/peer-group-associations/{copied['id']}/sync", expected=400))
+    assert "disabled" in said, said
+    assert send("DELETE", f"/peer-group-associations/{copied['id']}") is None
+    assert send("DELETE", "/subcloud-peer-groups/theirs") is None
+
+
+@flow
 def strategies():
     said = printed(send("GET", "/sw-update-strategy?type=patch", expected=404))
     assert said, said
@@ -259,6 +382,8 @@ def strategies():
     keys(send("GET", f"/sw-update-strategy/steps/{steps[0]['cloud']}"), STEP_KEYS)
     assert send("POST", "/sw-update-strategy/actions?type=prestage", body={"action": "apply"})["state"] == "applying"
     assert send("POST", "/sw-update-strategy/actions?type=prestage", body={"action": "abort"})["state"] == "abort requested"
+    wait_for("the strategy is aborted", lambda: strategy_state("prestage") == "aborted")
+    delete_strategy("prestage")
 
 
 @flow
@@ -272,6 +397,9 @@ def strategy_config():
         assert send("GET", f"/sw-update-options/{reference}")["max-parallel-workers"] == 5
     assert len(send("GET", "/sw-update-options")["sw-update-options"]) == 2
     assert send("DELETE", "/sw-update-options/subcloud1") is None
+    assert send("DELETE", "/sw-update-options/RegionOne") is None
+    assert keys(send("GET", "/sw-update-options/RegionOne"), OPTION_KEYS)["max-parallel-workers"] == 10
+    assert len(send("GET", "/sw-update-options")["sw-update-options"]) == 1
 
 
 @flow

@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dcm_api::ops::figures::{Kind, METRICS, Metric};
+use dcm_api::ops::figures::{Kind, METRICS, Metric, zero};
+use dcm_esdb_double::{Fault, Node};
 use dcm_tests::story::after_runs;
 use dcm_tests::{
-    Collector, Dcm, Deployment, Form, Http, Installation, Needles, Site, Span, Way, eventually, repository,
+    Collector, Dcm, Deployment, Form, Http, Installation, Needles, Postgres, Site, Span, Split, Way,
+    eventually, repository,
 };
 use futures::StreamExt;
 use regex::Regex;
@@ -197,19 +199,12 @@ fn sum(shown: &str, name: &str, label: &str) -> f64 {
 }
 
 /// Metrics with labels that a quiet fleet without servers has nothing to say about.
-const NOT_IN_THIS_STORY: [&str; 13] = [
-    "dcm_bus_dead_letters_total",
-    "dcm_bus_consumer_rebuilds_total",
+const NOT_IN_THIS_STORY: [&str; 6] = [
     "dcm_command_retries_total",
     "dcm_job_active_runs",
     "dcm_job_run_seconds",
-    "dcm_job_runs_total",
     "dcm_keystone_validation_seconds",
-    "dcm_keystone_validations_total",
-    "dcm_lease_losses_total",
-    "dcm_policy_denials_total",
     "dcm_projection_failures_total",
-    "dcm_trace_spans_total",
     "dcm_vault_seconds",
 ];
 
@@ -254,12 +249,47 @@ async fn a_running_server_shows_every_metric_with_its_meaning() {
     );
     assert!(one("dcm_http_requests_total", "method=\"GET\",route=\"none\",status=\"4xx\"") >= 1.0);
     assert!(one("dcm_commands_total", "command=\"UnmanageSubcloud\",outcome=\"accepted\"") >= 1.0);
+    for (name, labels) in zero::series() {
+        let pairs: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let sample = format!("{name}{{{}}} 0", pairs.join(","));
+        assert!(shown.lines().any(|line| line == sample), "{sample} is not there from the start");
+    }
     assert!(!shown.contains("subcloud1"), "names are no labels");
     for metric in METRICS {
         for sample in shown.lines().filter(|line| line.starts_with(&format!("{}{{", metric.name))) {
             assert_eq!(labels_of(sample), metric.labels.iter().copied().collect(), "{sample}");
         }
     }
+}
+
+/// The value of a metric without labels.
+fn figure(shown: &str, name: &str) -> f64 {
+    let value = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.and_then(|value| value.parse().ok());
+    value.unwrap_or_else(|| panic!("{name} is not shown:\n{shown}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_to_an_event_store_are_counted_whether_they_are_answered_or_not() {
+    let node = Node::start();
+    let split = Split::on(Postgres::shared().await).await.with_journal(node.url());
+    let api = split.serve("api", "api,projector").flag("--demo", "1").start().await;
+    let http = api.http();
+    eventually("the fleet is shown", SOON, async || {
+        let answer = http.get("/v1.0/subclouds/subcloud1").send().await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.body) }
+    })
+    .await;
+    let shown = http.get("/metrics").send().await.expect(200).body;
+    assert!(figure(&shown, "dcm_journal_appends_total") >= 1.0);
+    assert_eq!(figure(&shown, "dcm_journal_failures_total"), 0.0);
+
+    // None of its repetitions arrives in the time that an append is tried for.
+    node.faults.of_appends([Fault::RequestLost; 10_000]);
+    let form = Form::new().field("description", "never written");
+    let _ = http.patch_form("/v1.0/subclouds/subcloud1", &form).await.expect(503);
+    let shown = http.get("/metrics").send().await.expect(200).body;
+    assert!(figure(&shown, "dcm_journal_failures_total") >= 1.0, "{shown}");
 }
 
 fn labels_of(sample: &str) -> BTreeSet<&str> {
@@ -360,13 +390,16 @@ fn alert_rules_use_what_there_is_and_say_what_to_do() {
     }
 }
 
-#[test]
-fn prometheus_itself_takes_the_alert_rules() {
-    let rules = repository().join("observability/prometheus/alerts.yml");
+/// Lets Prometheus' own checker say that all is well, if it is installed.
+fn promtool(words: &[&str]) {
     let installed = repository().join(".tools/prometheus/usr/bin/promtool");
     let promtool = if installed.is_file() { installed } else { "promtool".into() };
-    match std::process::Command::new(promtool).arg("check").arg("rules").arg(rules).output() {
-        Ok(said) => assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout)),
+    let folder = repository().join("observability/prometheus");
+    match std::process::Command::new(promtool).args(words).current_dir(folder).output() {
+        Ok(said) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert!(said.status.success(), "{}\n{}", text(&said.stdout), text(&said.stderr));
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             eprintln!(
                 "promtool is not installed (see tests/run): only the structure of the rules was checked"
@@ -374,6 +407,48 @@ fn prometheus_itself_takes_the_alert_rules() {
         }
         Err(error) => panic!("promtool: {error}"),
     }
+}
+
+#[test]
+fn prometheus_itself_takes_the_alert_rules() {
+    promtool(&["check", "rules", "alerts.yml"]);
+}
+
+#[test]
+fn alerts_say_what_their_stories_expect() {
+    promtool(&["test", "rules", "alerts_test.yml"]);
+}
+
+/// Counters whose series are as many as commands and routes. A route's are there from its first request on; and alerts on
+/// them wait for something that goes on for minutes.
+const BEGIN_WHEN_USED: [&str; 2] = ["dcm_commands_total", "dcm_http_requests_total"];
+
+#[test]
+fn what_alerts_see_increase_begins_at_0() {
+    let counted = Regex::new(r"\b(?:increase|rate)\((dcm_[a-z0-9_]+)(?:\{([^}]*)\})?\[").unwrap();
+    let chosen = Regex::new(r#"([a-z_]+)=~?"([^"]*)""#).unwrap();
+    let all = zero::series();
+    let mut looked_at = 0;
+    for (alert, rule) in alerts() {
+        for found in counted.captures_iter(rule["expr"].as_str().unwrap()) {
+            let metric = METRICS.iter().find(|metric| metric.name == &found[1]);
+            // The buckets of histograms are not: what is asked of them is a quantile.
+            let Some(metric) = metric.filter(|metric| !metric.labels.is_empty()) else { continue };
+            if BEGIN_WHEN_USED.contains(&metric.name) {
+                continue;
+            }
+            let series: Vec<_> = all.iter().filter(|(name, _)| *name == metric.name).collect();
+            assert!(!series.is_empty(), "{alert}: no series of {} begins at 0", metric.name);
+            looked_at += 1;
+            for pair in chosen.captures_iter(found.get(2).map_or("", |labels| labels.as_str())) {
+                for value in pair[2].split('|') {
+                    let begins = series.iter().any(|(_, labels)| labels.contains(&(&pair[1], value)));
+                    assert!(begins, "{alert}: no {} with {}={value} begins at 0", metric.name, &pair[1]);
+                }
+            }
+        }
+    }
+    assert!(looked_at >= 9, "{looked_at}");
 }
 
 #[test]

@@ -318,3 +318,44 @@ async fn one_projects_and_another_takes_over() {
     }
     agree(&split).await;
 }
+
+/// Waits until a process says that it is ready, and warns of these parts alone.
+async fn warns(dcm: &Dcm, parts: &[&str]) {
+    let http = dcm.http();
+    eventually(format!("it warns of {parts:?}"), SOON, async || {
+        let answer = http.get("/readyz").send().await;
+        let body = answer.json();
+        let warnings: Vec<&str> = body["warnings"].as_object().unwrap().keys().map(String::as_str).collect();
+        if answer.status == 200 && warnings == parts { Ok(()) } else { Err(answer.body) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_bus_processes_stay_behind_their_proxy() {
+    let mut split = Split::on(Postgres::shared().await).await;
+    fill(&split).await;
+    let api = split.serve("api", "api").start().await;
+    let every = split.serve("every", "api,relay,projector").start().await;
+    let proxy = Balancer::start().await;
+    for dcm in [&api, &every] {
+        proxy.add(dcm.url()).await;
+    }
+    says(&every, "relay", "ready").await;
+    split.stores.nats.stop().await;
+    warns(&api, &["bus"]).await;
+    warns(&every, &["bus", "relay"]).await;
+    let http = Http::unpooled(proxy.url());
+    for number in 0..4 {
+        let text = format!("without the bus {number}");
+        let form = Form::new().field("description", &text);
+        let written = http.patch_form("/v1.0/subclouds/subcloud1", &form).await.expect(200);
+        assert_eq!(written.json()["description"], text.as_str());
+    }
+    split.stores.nats.start_again().await;
+    for dcm in [&api, &every] {
+        warns(dcm, &[]).await;
+    }
+    says(&every, "relay", "ready").await;
+    agree(&split).await;
+}

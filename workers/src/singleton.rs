@@ -1,9 +1,11 @@
 //! Work that only one process may do at a time: held by a lease, under an epoch, taken over when its holder is gone.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::time::Duration;
 
 use dcm_journal::lease::{Holder, Lease, LeaseError, Leases, process_alive};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -12,9 +14,37 @@ pub const TTL: Duration = Duration::from_secs(5);
 /// How often a process that stands by looks whether the lease is free.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Runs `work` whenever this process holds the lease `name`, until `stop`. `work` gets the lease's epoch and a token
-/// that is cancelled when the lease is lost; it is called again after it ends and the lease is held again. `standby` is
-/// called whenever another process is found to hold it.
+/// A lease that this process holds: the token is cancelled when it is lost.
+#[derive(Clone, Debug)]
+pub struct Held {
+    token: CancellationToken,
+    until: watch::Receiver<Instant>,
+}
+
+impl Held {
+    /// Cancelled when the lease is lost, or given up.
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// The moment until which nobody else can hold the lease, as it was last renewed; by this process's clock, which may
+    /// already be past it.
+    pub fn until(&self) -> watch::Receiver<Instant> {
+        self.until.clone()
+    }
+}
+
+impl Deref for Held {
+    type Target = CancellationToken;
+
+    fn deref(&self) -> &CancellationToken {
+        &self.token
+    }
+}
+
+/// Runs `work` whenever this process holds the lease `name`, until `stop`. `work` gets the lease's epoch and the lease; it is
+/// called again after it ends and the lease is held again. `standby` is called whenever another process is found to hold
+/// it.
 pub async fn run<W, F>(
     leases: &Leases,
     name: &str,
@@ -23,7 +53,7 @@ pub async fn run<W, F>(
     standby: impl Fn(),
     mut work: W,
 ) where
-    W: FnMut(i64, CancellationToken) -> F,
+    W: FnMut(i64, Held) -> F,
     F: Future<Output = ()>,
 {
     let mut failing = false;
@@ -95,13 +125,14 @@ fn is_dead(holder: &Holder, here: &Holder) -> bool {
 /// Does the work while the lease is renewed in time, then gives it back.
 async fn hold<W, F>(leases: &Leases, lease: &Lease, asked_at: Instant, stop: &CancellationToken, work: &mut W)
 where
-    W: FnMut(i64, CancellationToken) -> F,
+    W: FnMut(i64, Held) -> F,
     F: Future<Output = ()>,
 {
     let held = stop.child_token();
-    let renewing = renew(leases, lease, asked_at, &held);
+    let (known, until) = watch::channel(asked_at + TTL);
+    let renewing = renew(leases, lease, known, &held);
     let working = async {
-        work(lease.epoch, held.clone()).await;
+        work(lease.epoch, Held { token: held.clone(), until }).await;
         held.cancel();
     };
     tokio::join!(renewing, working);
@@ -110,18 +141,18 @@ where
     }
 }
 
-/// Renews until `held` ends, and ends it before the lease, last asked for at `asked_at`, may be another's: a store that
-/// does not answer is not waited for beyond that.
-async fn renew(leases: &Leases, lease: &Lease, mut asked_at: Instant, held: &CancellationToken) {
+/// Renews until `held` ends, and ends it before the lease, which is ours `until` a known moment, may be another's: a store
+/// that does not answer is not waited for beyond that.
+async fn renew(leases: &Leases, lease: &Lease, until: watch::Sender<Instant>, held: &CancellationToken) {
     loop {
-        let ends_at = asked_at + TTL;
+        let ends_at = *until.borrow();
         tokio::select! {
             () = held.cancelled() => return,
             () = tokio::time::sleep_until(ends_at.min(Instant::now() + TTL / 5)) => {}
         }
         let asking_at = Instant::now();
         match tokio::time::timeout_at(ends_at, leases.renew(lease)).await {
-            Ok(Ok(true)) => asked_at = asking_at,
+            Ok(Ok(true)) => drop(until.send_replace(asking_at + TTL)),
             Ok(Ok(false)) => {
                 lost(lease, &"another has it, or it ran out");
                 return held.cancel();

@@ -4,6 +4,8 @@
 //! Names end in their unit, or in `_total` where something is counted. Labels take few values, all of the program's own
 //! making: never a name, an address or an id.
 
+pub mod zero;
+
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
@@ -168,6 +170,12 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Age of the oldest event that is not on the bus yet; 0 without one.",
     ),
+    gauge(
+        "dcm_relay_halted_ratio",
+        Unit::Count,
+        &[],
+        "1 while the relay of this process does not go on before somebody decides, else 0.",
+    ),
     counter("dcm_relay_fenced_total", &[], "Times that a relay stopped because another one was at work."),
     counter(
         "dcm_relay_data_omitted_total",
@@ -257,8 +265,8 @@ pub fn recorder() -> Result<PrometheusBuilder, BuildError> {
     Ok(builder)
 }
 
-/// Tells the installed recorder what every metric means. Counters without labels begin at 0, so that the first thing they
-/// count is an increase.
+/// Tells the installed recorder what every metric means. Counters begin at 0, as far as their labels are known, so that the
+/// first thing they count is an increase.
 pub fn describe() {
     for Metric { name, kind, unit, labels, help } in METRICS.iter().copied() {
         match kind {
@@ -272,6 +280,7 @@ pub fn describe() {
             Kind::Histogram(_) => metrics::describe_histogram!(name, unit, help),
         }
     }
+    zero::begin();
 }
 
 #[cfg(test)]

@@ -15,11 +15,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::projections::{Lag, lags};
-use super::readiness::READY;
+use super::readiness::{API, READY};
 use crate::app::App;
 
 /// How long one of the program's own checks may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Parts without which requests are not answered. What the others do can wait: they only warn.
+const NEEDED: [&str; 4] = [API, "journal", "read-models", "vault"];
 
 /// What the log was told of the parts.
 static TOLD: LazyLock<Told<&'static str>> = LazyLock::new(Told::default);
@@ -36,7 +39,7 @@ pub(super) async fn healthz() -> &'static str {
 /// Whether requests can be answered, and why not.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReadyBody {
-    /// Whether every part is ready.
+    /// Whether requests can be answered: every part is ready that this takes.
     ready: bool,
     /// `ready`, `standby` where another process does it, or why it is not, by part.
     parts: BTreeMap<String, String>,
@@ -48,8 +51,8 @@ pub(super) struct ReadyBody {
 
 /// Says whether requests can be answered.
 ///
-/// Asks the journal, the read models and the vault, and reports what the roles of this process say about themselves.
-/// Warnings alone do not make it unready: the old state still serves.
+/// Asks the journal, the read models, the vault and the bus, and reports what the roles of this process say about
+/// themselves. Warnings alone do not make it unready: commands and queries go on while the bus is away or a role fails.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses(
@@ -69,7 +72,10 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     parts.insert("read-models".to_owned(), models);
     // The others go on, and what was shown is shown still.
     warnings.extend(projections.iter().filter_map(Lag::warning));
-    let ready = parts.values().all(Result::is_ok);
+    let failing = parts.iter().filter_map(|(name, state)| Some((name, state.as_ref().err()?)));
+    let (needed, others): (Vec<_>, Vec<_>) = failing.partition(|(name, _)| NEEDED.contains(&name.as_str()));
+    let ready = needed.is_empty();
+    warnings.extend(others.into_iter().map(|(name, reason)| (name.clone(), reason.clone())));
     let parts = parts
         .into_iter()
         .map(|(name, state)| (name, state.map_or_else(|reason| reason, str::to_owned)))

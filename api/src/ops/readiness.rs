@@ -9,6 +9,8 @@ use futures::future::{BoxFuture, join_all};
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The part that says whether clients may come to this process at all.
+pub(super) const API: &str = "api";
 /// What a part that is ready says of itself.
 pub(super) const READY: &str = "ready";
 /// What a role says that another process does while this one could.
@@ -16,7 +18,8 @@ const STANDBY: &str = "standby";
 
 type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// Named checks and flags. Reasons are shown to anyone: they hold no addresses, passwords or queries.
+/// Named checks and flags. Reasons are shown to anyone: they hold no addresses, passwords or queries. Where requests are
+/// answered, a role or a connection that is not ready is a warning: they are answered without it.
 #[derive(Default)]
 pub struct Readiness {
     checks: Mutex<Vec<(String, Check)>>,
@@ -39,6 +42,11 @@ impl Readiness {
         let state = state.map(|()| READY);
         let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
         flags.insert(name.into(), state.clone()) != Some(state)
+    }
+
+    /// Says that this process is about to end: clients are to turn to others.
+    pub fn drain(&self) {
+        self.set(API, Err("draining".to_owned()));
     }
 
     /// Says that another process does what a role of this one would do: all is well here, whatever it said before.

@@ -16,8 +16,8 @@ const MAX_REMOTE: usize = 8;
 /// How often files that go away while they are read are looked for again.
 const TRIES: usize = 3;
 
-/// The policy. Every decision looks first whether the files changed, unless somebody did a moment ago, so that an edit
-/// holds at once.
+/// The policy. Every decision looks first whether the files changed, unless somebody did a moment ago (see
+/// [`looking_every`](Self::looking_every)), so that an edit holds a moment later at most.
 pub struct Policy {
     sources: Sources,
     /// How long a look is good for.
@@ -97,7 +97,7 @@ impl Policy {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether `rule` is allowed to a caller with `credentials`, by the files as they are now.
+    /// Whether `rule` is allowed to a caller with `credentials`, by the files as they were at the last look.
     ///
     /// What cannot be decided is denied.
     ///

@@ -1,12 +1,13 @@
 //! What one request may cost.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::Next;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::Semaphore;
 
@@ -75,12 +76,11 @@ fn is_uploads(path: &str) -> bool {
     segments.next().is_some() && segments.next() == Some(UPLOADS) && segments.next().is_none()
 }
 
-/// Layer: bounds the size of the request's head.
-pub async fn bound_head(
-    State(limits): State<Limits>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+/// Bounds the size of the request's head.
+///
+/// # Errors
+/// 414 and 431.
+pub fn bound_head(limits: &Limits, request: &Request) -> Result<(), ApiError> {
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes) {
         return Err(ApiError::bare(StatusCode::URI_TOO_LONG));
     }
@@ -88,7 +88,7 @@ pub async fn bound_head(
     if bytes > limits.header_bytes {
         return Err(ApiError::bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// The places for requests in work, shared by all connections.
@@ -106,14 +106,17 @@ impl Gate {
     }
 }
 
-/// Layer: bounds body, time and concurrency.
+/// Bounds body, time and concurrency.
 ///
 /// At the time limit the handler's future is dropped, as it is when a client goes away: work that must not stop half
 /// way runs in a task of its own.
-pub async fn bound_work(
-    State(gate): State<Gate>,
+///
+/// # Errors
+/// 413; 503 without a free place, or when the time is over; those of the work.
+pub async fn bound_work<F: Future<Output = Result<Response, ApiError>>>(
+    gate: &Gate,
     mut request: Request,
-    next: Next,
+    work: impl FnOnce(Request) -> F,
 ) -> Result<Response, ApiError> {
     let Ok(_place) = gate.places.try_acquire() else {
         return Err(ApiError::unavailable("too many requests at once", RETRY_AFTER));
@@ -124,19 +127,23 @@ pub async fn bound_work(
     }
     DefaultBodyLimit::max(limit).apply(&mut request);
     request.extensions_mut().insert(form);
-    tokio::time::timeout(time, next.run(request))
+    tokio::time::timeout(time, work(request))
         .await
-        .map_err(|_| ApiError::unavailable("the request took too long", RETRY_AFTER))
+        .unwrap_or_else(|_| Err(ApiError::unavailable("the request took too long", RETRY_AFTER)))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Turns a handler's panic into a logged 500; for [`tower_http::catch_panic::CatchPanicLayer::custom`].
-///
+/// Turns a handler's panic into a logged 500.
+pub async fn catch_panic(work: impl Future<Output = Response>) -> Response {
+    // What a handler shares with others is whole at every panic, as locks and channels say of themselves.
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(answer_panic)
+}
+
 /// Only texts are logged: any other payload says nothing readable.
-pub fn answer_panic(payload: Box<dyn Any + Send>) -> Response {
+fn answer_panic(payload: Box<dyn Any + Send>) -> Response {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)

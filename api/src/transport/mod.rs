@@ -16,13 +16,15 @@ pub(crate) mod routing;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
-use tower::ServiceBuilder;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower::service_fn;
 use tower::util::MapRequestLayer;
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub use error::ApiError;
 pub use form::{
@@ -65,33 +67,64 @@ pub struct TransportSettings {
 /// have is answered 405 with `Allow`, to identified callers.
 pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
     let TransportSettings { limits, authentication } = settings;
-    let contract = ServiceBuilder::new()
-        .layer(from_fn_with_state(limits::Gate::new(limits), limits::bound_work))
-        .layer(from_fn(routing::canonical_path))
-        .service(lookup(routes.contract, routes.streams, authentication));
+    let gate = limits::Gate::new(limits);
+    let lookup = lookup(routes.contract, routes.streams, authentication);
+    let contract = service_fn(move |request| {
+        let (gate, lookup) = (gate.clone(), Arc::clone(&lookup));
+        async move { Ok::<_, Infallible>(work(&gate, &lookup, request).await) }
+    });
     routes
         .open
         .method_not_allowed_fallback(routing::unsupported_method)
         .fallback_service(contract)
-        .layer(from_fn_with_state(limits, limits::bound_head))
-        .layer(CatchPanicLayer::custom(limits::answer_panic))
-        .layer(from_fn(render::render_errors))
-        .layer(from_fn(audit::audit))
-        .layer(from_fn_with_state(Arc::<observe::Figures>::default(), observe::observe))
+        .layer(from_fn_with_state(Arc::new(Around { figures: observe::Figures::default(), limits }), around))
+}
+
+/// What every request passes on its way in and out.
+#[derive(Debug)]
+struct Around {
+    figures: observe::Figures,
+    limits: Limits,
+}
+
+/// The layers around everything. One function, not a layer each: as a layer, each of them would cost an allocation and a
+/// copy of the request.
+async fn around(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    let Around { figures, limits } = &*around;
+    observe::observe(figures, request, |request| {
+        audit::audit(request, |request| {
+            render::render_errors(request, |request| {
+                limits::catch_panic(async move {
+                    match limits::bound_head(limits, &request) {
+                        Ok(()) => next.run(request).await,
+                        Err(error) => error.into_response(),
+                    }
+                })
+            })
+        })
+    })
+    .await
+}
+
+/// The layers around the contract's routes.
+async fn work(gate: &limits::Gate, lookup: &routing::Lookup, request: Request) -> Response {
+    let answered = limits::bound_work(gate, request, async |mut request| {
+        routing::canonical_path(&mut request)?;
+        lookup.answer(request).await
+    });
+    answered.await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// The contract's routes with what only happens on a known path.
-fn lookup(contract: Router, streams: Router, authentication: Authentication) -> Router {
+fn lookup(contract: Router, streams: Router, authentication: Authentication) -> Arc<routing::Lookup> {
     let contract = known(contract, |routes| {
-        routes
-            .route_layer(from_fn_with_state(authentication.clone(), identity::authenticate))
-            .route_layer(from_fn(negotiation::require_json))
+        routes.route_layer(from_fn_with_state(authentication.clone(), identity::authenticate_for_json))
     });
     let streams = known(streams, |routes| {
         routes.route_layer(from_fn_with_state(authentication, identity::authenticate))
     });
     let routes = contract.merge(streams).merge(routing::root());
-    routing::with_json_suffix(routes.route_layer(MapRequestLayer::new(observe::note_route)))
+    Arc::new(routing::Lookup::of(routes.route_layer(MapRequestLayer::new(observe::note_route))))
 }
 
 /// `routes` in their layers, if there are any. The refusal of a method is set first, so that the layers cover it too.

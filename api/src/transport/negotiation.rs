@@ -1,9 +1,6 @@
 //! What a client's `Accept` means for answers and for errors (access.md §8, §9).
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::error::ApiError;
 
@@ -42,8 +39,13 @@ pub enum ErrorForm {
 impl Accept {
     /// Reads every `Accept` header of `headers` as one list.
     pub fn from_headers(headers: &HeaderMap) -> Self {
+        Self::from_values(headers.get_all(header::ACCEPT))
+    }
+
+    /// Reads the values of `Accept` headers as one list.
+    pub fn from_values<'v>(values: impl IntoIterator<Item = &'v HeaderValue>) -> Self {
         let mut ranges = Vec::new();
-        for value in headers.get_all(header::ACCEPT) {
+        for value in values {
             match value.to_str().ok().and_then(ranges_of) {
                 Some(more) => ranges.extend(more),
                 None => return Self(vec![Range { main: None, sub: None, weight: FULL }]),
@@ -55,6 +57,17 @@ impl Accept {
     /// Whether a JSON answer is acceptable; an absent header accepts everything.
     pub fn takes_json(&self) -> bool {
         self.0.is_empty() || self.weight("application", "json") > 0
+    }
+
+    /// Refuses a client that does not take JSON: after the path is known and before authentication (access.md §2).
+    ///
+    /// # Errors
+    /// 406.
+    pub fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+        match Self::from_headers(headers).takes_json() {
+            true => Ok(()),
+            false => Err(ApiError::not_acceptable()),
+        }
     }
 
     /// The form for an error: JSON only if it wins strictly or alone, then HTML if acceptable, else text (access.md §9).
@@ -159,20 +172,10 @@ fn is_quoted(text: &str) -> bool {
     text.len() >= 2 && text.starts_with('"') && text.ends_with('"')
 }
 
-/// Layer: 406 for a client that does not take JSON, after the path is known and before authentication (access.md §2).
-pub async fn require_json(request: Request, next: Next) -> Result<Response, ApiError> {
-    if Accept::from_headers(request.headers()).takes_json() {
-        Ok(next.run(request).await)
-    } else {
-        Err(ApiError::not_acceptable())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

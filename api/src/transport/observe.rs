@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use dcm_journal::trace;
 use http::{HeaderValue, Method, StatusCode};
@@ -40,8 +39,12 @@ pub fn note_route(request: Request) -> Request {
     request
 }
 
-/// Layer: names the request, continues the caller's trace, and measures until the head of the answer is there.
-pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, next: Next) -> Response {
+/// Names the request, continues the caller's trace, and measures until the head of the answer is there.
+pub async fn observe<F: Future<Output = Response>>(
+    figures: &Figures,
+    mut request: Request,
+    work: impl FnOnce(Request) -> F,
+) -> Response {
     let begun = Instant::now();
     let id = RequestId::generate();
     let parent = Traceparent::from_headers(request.headers());
@@ -67,7 +70,7 @@ pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, 
     extensions.insert(route.clone());
 
     let in_flight = InFlight::enter(&figures.in_flight);
-    let mut response = next.run(request).instrument(logged.clone()).await;
+    let mut response = work(request).instrument(logged.clone()).await;
     drop(in_flight);
 
     let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());

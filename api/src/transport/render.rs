@@ -2,7 +2,6 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::json;
@@ -13,17 +12,22 @@ use super::negotiation::{Accept, ErrorForm};
 /// Most of a text error made below this layer (an extractor's refusal) that is taken over as detail, in bytes.
 const FOREIGN_TEXT_BYTES: usize = 4096;
 
-/// Layer: gives every error answer its body, in the form the request's `Accept` asks for.
+/// Gives every error answer its body, in the form the request's `Accept` asks for.
 ///
 /// Besides [`ApiError`] it takes in plain-text and empty error answers of the framework; anything else (a readiness
 /// report with its own JSON, say) passes untouched.
-pub async fn render_errors(request: Request, next: Next) -> Response {
-    let accept = Accept::from_headers(request.headers());
+pub async fn render_errors<F: Future<Output = Response>>(
+    request: Request,
+    work: impl FnOnce(Request) -> F,
+) -> Response {
+    // Read only where there is an error: most answers are none.
+    let accept: Vec<HeaderValue> = request.headers().get_all(header::ACCEPT).iter().cloned().collect();
     let bodiless = request.method() == Method::HEAD;
-    let mut response = next.run(request).await;
+    let mut response = work(request).await;
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;
     }
+    let accept = Accept::from_values(&accept);
     let mut response = match response.extensions_mut().remove::<ApiError>() {
         Some(error) => paint(response, &error, accept.error_form()),
         None if is_plain(&response) => {

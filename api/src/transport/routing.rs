@@ -1,6 +1,7 @@
 //! Paths as the contract reads them (access.md §8, decisions.md "Path suffixes").
 
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::error::ApiError;
-use super::negotiation::require_json;
+use super::negotiation::Accept;
 use crate::openapi::ErrorBody;
 
 /// The version segment that routes are written with.
@@ -30,19 +31,19 @@ pub fn alternatives(reference: &str) -> impl Iterator<Item = &str> {
     [Some(reference), stripped].into_iter().flatten()
 }
 
-/// Layer before route lookup: refuses paths no name can match and brings the rest into the routes' spelling.
+/// Before route lookup: refuses paths no name can match and brings the rest into the routes' spelling.
 ///
 /// 404 for bytes that are not UTF-8 and for control characters, which no name has; 400 for NUL in the query, which no
 /// text column takes. A version segment whose second character is `1` and whose last is `0` becomes `v1.0`; one
 /// trailing slash is dropped.
-pub async fn canonical_path(mut request: Request, next: Next) -> Result<Response, ApiError> {
+pub fn canonical_path(request: &mut Request) -> Result<(), ApiError> {
     if request.uri().query().is_some_and(|query| percent_decode_str(query).any(|byte| byte == 0)) {
         return Err(ApiError::bad_request("the query must not contain NUL"));
     }
     if let Some(path) = canonical(request.uri().path())? {
         *request.uri_mut() = with_path(request.uri(), &path)?;
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// The path in the routes' spelling; `None` if it is in it already.
@@ -74,18 +75,68 @@ fn with_path(uri: &Uri, path: &str) -> Result<Uri, ApiError> {
     Uri::from_parts(parts).map_err(|_| ApiError::unknown_path())
 }
 
-/// `routes`, and for paths that match none of them `routes` once more without `.json` at the end; then 404.
-pub fn with_json_suffix(routes: Router) -> Router {
-    let bare = routes.clone().fallback(unknown_path);
-    routes.fallback(move |request| without_suffix(bare.clone(), request))
+/// Routes, and which of them a path has; 404 for a path that none of them has. A path that ends in `.json` is tried as it
+/// stands, then without it. Where any word can stand at its end, a route's own word comes before the literal one:
+/// `1/status.json` is `1/status`, though `1/{view}` would take it too.
+#[derive(Debug)]
+pub struct Lookup {
+    routes: Router,
+    /// The same routes; each answers with itself.
+    found: Router,
 }
 
-async fn without_suffix(routes: Router, mut request: Request) -> Result<Response, ApiError> {
-    let path = request.uri().path().strip_suffix(SUFFIX).filter(|path| !path.ends_with('/'));
-    let path = path.ok_or_else(ApiError::unknown_path)?;
-    *request.uri_mut() = with_path(request.uri(), path)?;
-    let Ok(response) = routes.oneshot(request).await;
-    Ok(response)
+impl Lookup {
+    /// Of `routes`, of which there is one at least.
+    pub fn of(routes: Router) -> Self {
+        Self { found: routes.clone().route_layer(from_fn(tell_route)), routes: routes.fallback(unknown_path) }
+    }
+
+    /// The answer of the route that a request has.
+    ///
+    /// # Errors
+    /// 404 for a path that no route can have.
+    pub async fn answer(&self, mut request: Request) -> Result<Response, ApiError> {
+        if let Some(bare) = without_suffix(request.uri())? {
+            let literal = request.uri().clone();
+            if self.is_meant(bare.clone(), literal).await {
+                *request.uri_mut() = bare;
+            }
+        }
+        let Ok(response) = self.routes.clone().oneshot(request).await;
+        Ok(response)
+    }
+
+    /// Whether the path that is left without `.json` is what `literal` means.
+    async fn is_meant(&self, bare: Uri, literal: Uri) -> bool {
+        match (self.route(literal).await, self.route(bare).await) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(literal), Some(bare)) => takes_any_word(&literal) && !takes_any_word(&bare),
+        }
+    }
+
+    async fn route(&self, uri: Uri) -> Option<MatchedPath> {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = uri;
+        let Ok(response) = self.found.clone().oneshot(request).await;
+        response.extensions().get().cloned()
+    }
+}
+
+/// Whether a route ends in a parameter.
+fn takes_any_word(route: &MatchedPath) -> bool {
+    route.as_str().ends_with('}')
+}
+
+/// Layer on routes: the answer is the route that was found, whatever its methods.
+async fn tell_route(route: MatchedPath, _: Request, _: Next) -> Extension<MatchedPath> {
+    Extension(route)
+}
+
+/// The same without `.json` at the end of its path, if there is one.
+fn without_suffix(uri: &Uri) -> Result<Option<Uri>, ApiError> {
+    let path = uri.path().strip_suffix(SUFFIX).filter(|path| !path.ends_with('/'));
+    path.map(|path| with_path(uri, path)).transpose()
 }
 
 /// 404 for a path that no route has.
@@ -100,8 +151,13 @@ pub async fn unsupported_method() -> ApiError {
 
 /// `GET /`: the version document (access.md §8); no identity is asked for.
 pub fn root() -> Router {
-    let document = get(versions).options(versions).layer(from_fn(require_json));
+    let document = get(versions).options(versions).layer(from_fn(for_json));
     Router::new().route("/", document.head(refuse_on_root).fallback(refuse_on_root))
+}
+
+async fn for_json(request: Request, next: Next) -> Result<Response, ApiError> {
+    Accept::require_json(request.headers())?;
+    Ok(next.run(request).await)
 }
 
 async fn refuse_on_root() -> Response {
@@ -143,9 +199,47 @@ fn application_url(uri: &Uri, headers: &HeaderMap, encrypted: bool) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+    use axum::routing::patch;
     use proptest::prelude::*;
 
     use super::*;
+
+    /// What `method path` is answered by routes of which some take any word.
+    async fn asked(method: &str, path: &str) -> String {
+        let routes = Router::new()
+            .route("/a", get("a"))
+            .route("/a/{name}", get("name"))
+            .route("/a/{name}/status", get("status"))
+            .route("/a/{name}/install", patch("install"))
+            .route("/a/{name}/{view}", get("view").patch("other"));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = Lookup::of(routes).answer(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        if status == 200 { String::from_utf8(body.to_vec()).unwrap() } else { status.to_string() }
+    }
+
+    #[tokio::test]
+    async fn a_routes_own_word_comes_before_the_literal_one() {
+        for (method, path, answer) in [
+            ("GET", "/a.json", "a"),
+            ("GET", "/a/x.json", "name"),
+            ("GET", "/a/x/status", "status"),
+            ("GET", "/a/x/status.json", "status"),
+            ("GET", "/a/x.json/status.json", "status"),
+            ("GET", "/a/x/status.json.json", "view"),
+            ("GET", "/a/x/statuses.json", "view"),
+            ("PATCH", "/a/x/install.json", "install"),
+            ("PATCH", "/a/x/other.json", "other"),
+            ("PATCH", "/a/x/status.json", "405"),
+            ("GET", "/a/x/.json", "view"),
+            ("GET", "/a/.json", "name"),
+            ("GET", "/b.json", "404"),
+            ("GET", "/.json", "404"),
+        ] {
+            assert_eq!(asked(method, path).await, answer, "{method} {path}");
+        }
+    }
 
     #[test]
     fn the_literal_name_comes_first() {

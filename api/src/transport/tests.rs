@@ -64,7 +64,7 @@ async fn who(
     parent: Option<Extension<Traceparent>>,
 ) -> Json<Value> {
     let parent = parent.map(|Extension(parent)| parent.as_str().to_owned());
-    Json(json!({"actor": caller.actor, "id": id.as_str(), "traceparent": parent}))
+    Json(json!({"actor": *caller.actor, "id": id.as_str(), "traceparent": parent}))
 }
 
 async fn slow(_: Bytes) -> Json<Value> {

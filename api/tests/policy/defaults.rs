@@ -1,5 +1,6 @@
 //! What callers may do while no file says otherwise (access.md §5, §16 cases 45 to 56).
 
+use dcm_api::policy::rule;
 use serde_json::Value;
 
 use crate::operations::{Guard, operations};
@@ -43,6 +44,53 @@ async fn ac_45_56_each_kind_of_caller_at_each_operation() {
                 );
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn each_rule_guards_its_operations_and_no_others() {
+    let site = behind_a_proxy().await;
+    let operations = operations(&site).await;
+    let mut unused = Vec::new();
+    for (rule, _) in rule::ALL {
+        std::fs::write(site.dir.path().join("policy.yaml"), format!("\"{rule}\": \"!\"\n")).unwrap();
+        let name = rule.strip_prefix("dc_api:").unwrap();
+        for operation in &operations {
+            let answer = ask(&site, ADMIN, &operation.method, &operation.path).await;
+            // Where another rule may allow it, this one alone forbids nothing.
+            let forbidden = operation.rules == [name];
+            assert_eq!(answer.status == 403, forbidden, "{rule} at {operation:?}: {}", answer.text);
+        }
+        if !operations.iter().any(|operation| operation.rules.contains(&name)) {
+            unused.push(name);
+        }
+    }
+    assert!(unused.is_empty(), "no operation asks for {unused:?}");
+}
+
+#[tokio::test]
+async fn each_of_two_rules_allows_what_only_the_body_tells_apart() {
+    let site = behind_a_proxy().await;
+    for operation in operations(&site).await.iter().filter(|operation| operation.rules.len() > 1) {
+        let forbidden = operation.rules.iter().map(|rule| format!("\"dc_api:{rule}\": \"!\"\n"));
+        std::fs::write(site.dir.path().join("policy.yaml"), forbidden.collect::<String>()).unwrap();
+        let answer = ask(&site, ADMIN, &operation.method, &operation.path).await;
+        assert_eq!(answer.status, 403, "{operation:?}: {}", answer.text);
+    }
+    let path = "/v1.0/sw-update-strategy/actions";
+    for (rule, action, status) in [("apply", "apply", 403), ("apply", "abort", 422), ("abort", "abort", 403)]
+    {
+        let forbidden = format!("\"dc_api:sw_update_strategy:{rule}\": \"!\"\n");
+        std::fs::write(site.dir.path().join("policy.yaml"), forbidden).unwrap();
+        let headers = [
+            ("accept", "application/json"),
+            ("x-identity-status", "Confirmed"),
+            ("x-user-id", "3d76d3c1"),
+            ("x-role", ADMIN.roles),
+            ("x-project-name", "admin"),
+        ];
+        let answer = site.ask("POST", path, &headers, &format!("{{\"action\": \"{action}\"}}")).await;
+        assert_eq!(answer.status, status, "{action} without {rule}: {}", answer.text);
     }
 }
 

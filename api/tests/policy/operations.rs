@@ -17,98 +17,99 @@ pub enum Guard {
 
 use Guard::{Admin, Anyone, Reader};
 
-/// Operations under `/v1.0`, references as `{}`; those not built yet too.
-const GUARDS: &[(&str, &str, Guard)] = &[
-    ("GET", "/subclouds", Reader),
-    ("POST", "/subclouds", Admin),
-    ("PATCH", "/subclouds", Admin),
-    ("DELETE", "/subclouds", Admin),
-    ("GET", "/subclouds/{}", Reader),
-    ("PATCH", "/subclouds/{}", Admin),
-    ("DELETE", "/subclouds/{}", Admin),
-    ("GET", "/subclouds/{}/detail", Reader),
-    ("PATCH", "/subclouds/{}/redeploy", Admin),
-    ("PATCH", "/subclouds/{}/prestage", Admin),
-    ("PATCH", "/subclouds/{}/migrate", Admin),
-    ("PATCH", "/subclouds/{}/update_status", Admin),
-    ("PATCH", "/subclouds/{}/update_availability", Admin),
-    ("PATCH", "/subclouds/{}/restore", Admin),
-    ("PATCH", "/subclouds/{}/reconfigure", Admin),
-    ("PATCH", "/subclouds/{}/reinstall", Admin),
-    ("GET", "/subclouds/{}/history", Reader),
-    ("GET", "/subclouds/{}/diff", Reader),
-    ("GET", "/events", Admin),
-    ("POST", "/phased-subcloud-deploy", Admin),
-    ("PATCH", "/phased-subcloud-deploy", Admin),
-    ("PATCH", "/phased-subcloud-deploy/{}/install", Admin),
-    ("PATCH", "/phased-subcloud-deploy/{}/bootstrap", Admin),
-    ("PATCH", "/phased-subcloud-deploy/{}/configure", Admin),
-    ("PATCH", "/phased-subcloud-deploy/{}/complete", Admin),
-    ("PATCH", "/phased-subcloud-deploy/{}/abort", Admin),
-    ("PATCH", "/phased-subcloud-deploy/{}/resume", Admin),
-    ("POST", "/subcloud-backup", Admin),
-    ("PATCH", "/subcloud-backup", Admin),
-    ("PATCH", "/subcloud-backup/delete/{}", Admin),
-    ("PATCH", "/subcloud-backup/restore", Admin),
-    ("POST", "/subcloud-deploy", Admin),
-    ("GET", "/subcloud-deploy", Reader),
-    ("GET", "/subcloud-deploy/{}", Reader),
-    ("GET", "/subcloud-groups", Reader),
-    ("POST", "/subcloud-groups", Admin),
-    ("PATCH", "/subcloud-groups", Admin),
-    ("DELETE", "/subcloud-groups", Admin),
-    ("GET", "/subcloud-groups/{}", Reader),
-    ("PATCH", "/subcloud-groups/{}", Admin),
-    ("DELETE", "/subcloud-groups/{}", Admin),
-    ("GET", "/subcloud-groups/{}/subclouds", Reader),
-    ("GET", "/subcloud-peer-groups", Admin),
-    ("POST", "/subcloud-peer-groups", Admin),
-    ("PATCH", "/subcloud-peer-groups", Admin),
-    ("DELETE", "/subcloud-peer-groups", Admin),
-    ("GET", "/subcloud-peer-groups/{}", Admin),
-    ("PATCH", "/subcloud-peer-groups/{}", Admin),
-    ("DELETE", "/subcloud-peer-groups/{}", Admin),
-    ("GET", "/subcloud-peer-groups/{}/subclouds", Admin),
-    ("GET", "/subcloud-peer-groups/{}/status", Admin),
-    ("PATCH", "/subcloud-peer-groups/{}/migrate", Admin),
-    ("PATCH", "/subcloud-peer-groups/{}/audit", Admin),
-    ("GET", "/system-peers", Reader),
-    ("POST", "/system-peers", Admin),
-    ("PATCH", "/system-peers", Admin),
-    ("DELETE", "/system-peers", Admin),
-    ("GET", "/system-peers/{}", Reader),
-    ("PATCH", "/system-peers/{}", Admin),
-    ("DELETE", "/system-peers/{}", Admin),
-    ("GET", "/system-peers/{}/subcloud-peer-groups", Reader),
-    ("GET", "/peer-group-associations", Reader),
-    ("POST", "/peer-group-associations", Admin),
-    ("PATCH", "/peer-group-associations", Admin),
-    ("DELETE", "/peer-group-associations", Admin),
-    ("GET", "/peer-group-associations/{}", Reader),
-    ("PATCH", "/peer-group-associations/{}", Admin),
-    ("DELETE", "/peer-group-associations/{}", Admin),
-    ("PATCH", "/peer-group-associations/{}/sync", Admin),
-    ("GET", "/sw-update-strategy", Reader),
-    ("POST", "/sw-update-strategy", Admin),
-    ("DELETE", "/sw-update-strategy", Admin),
-    ("GET", "/sw-update-strategy/steps", Reader),
-    ("GET", "/sw-update-strategy/steps/{}", Reader),
-    ("POST", "/sw-update-strategy/actions", Admin),
-    ("GET", "/sw-update-options", Reader),
-    ("POST", "/sw-update-options", Admin),
-    ("PATCH", "/sw-update-options", Admin),
-    ("DELETE", "/sw-update-options", Admin),
-    ("GET", "/sw-update-options/{}", Reader),
-    ("POST", "/sw-update-options/{}", Admin),
-    ("DELETE", "/sw-update-options/{}", Admin),
-    ("GET", "/alarms", Reader),
-    ("SUMMARY", "/alarms", Reader),
-    ("POST", "/notifications", Anyone),
-    ("GET", "/projections", Reader),
-    ("POST", "/projections/{}/rebuild", Admin),
-    ("POST", "/projections/{}/rollback", Admin),
-    ("POST", "/projections/{}/cancel", Admin),
-    ("POST", "/projections/verify", Admin),
+/// Operations under `/v1.0`, references as `{}`; those not built yet too. Any one of the rules lets pass where which one
+/// it is shows in the body only.
+const GUARDS: &[(&str, &str, Guard, &[&str])] = &[
+    ("GET", "/subclouds", Reader, &["subclouds:get"]),
+    ("POST", "/subclouds", Admin, &["subclouds:create"]),
+    ("PATCH", "/subclouds", Admin, &["subclouds:modify"]),
+    ("DELETE", "/subclouds", Admin, &["subclouds:delete"]),
+    ("GET", "/subclouds/{}", Reader, &["subclouds:get"]),
+    ("PATCH", "/subclouds/{}", Admin, &["subclouds:modify"]),
+    ("DELETE", "/subclouds/{}", Admin, &["subclouds:delete"]),
+    ("GET", "/subclouds/{}/detail", Reader, &["subclouds:get"]),
+    ("PATCH", "/subclouds/{}/redeploy", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/prestage", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/migrate", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/update_status", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/update_availability", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/restore", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/reconfigure", Admin, &["subclouds:modify"]),
+    ("PATCH", "/subclouds/{}/reinstall", Admin, &["subclouds:modify"]),
+    ("GET", "/subclouds/{}/history", Reader, &["history:get"]),
+    ("GET", "/subclouds/{}/diff", Reader, &["history:get"]),
+    ("GET", "/events", Admin, &["events:get"]),
+    ("POST", "/phased-subcloud-deploy", Admin, &["phased_subcloud_deploy:create"]),
+    ("PATCH", "/phased-subcloud-deploy", Admin, &["phased_subcloud_deploy:modify"]),
+    ("PATCH", "/phased-subcloud-deploy/{}/install", Admin, &["phased_subcloud_deploy:modify"]),
+    ("PATCH", "/phased-subcloud-deploy/{}/bootstrap", Admin, &["phased_subcloud_deploy:modify"]),
+    ("PATCH", "/phased-subcloud-deploy/{}/configure", Admin, &["phased_subcloud_deploy:modify"]),
+    ("PATCH", "/phased-subcloud-deploy/{}/complete", Admin, &["phased_subcloud_deploy:modify"]),
+    ("PATCH", "/phased-subcloud-deploy/{}/abort", Admin, &["phased_subcloud_deploy:modify"]),
+    ("PATCH", "/phased-subcloud-deploy/{}/resume", Admin, &["phased_subcloud_deploy:modify"]),
+    ("POST", "/subcloud-backup", Admin, &["subcloud_backup:create"]),
+    ("PATCH", "/subcloud-backup", Admin, &["subcloud_backup:delete", "subcloud_backup:restore"]),
+    ("PATCH", "/subcloud-backup/delete/{}", Admin, &["subcloud_backup:delete"]),
+    ("PATCH", "/subcloud-backup/restore", Admin, &["subcloud_backup:restore"]),
+    ("POST", "/subcloud-deploy", Admin, &["subcloud_deploy:upload"]),
+    ("GET", "/subcloud-deploy", Reader, &["subcloud_deploy:get"]),
+    ("GET", "/subcloud-deploy/{}", Reader, &["subcloud_deploy:get"]),
+    ("GET", "/subcloud-groups", Reader, &["subcloud_groups:get"]),
+    ("POST", "/subcloud-groups", Admin, &["subcloud_groups:create"]),
+    ("PATCH", "/subcloud-groups", Admin, &["subcloud_groups:modify"]),
+    ("DELETE", "/subcloud-groups", Admin, &["subcloud_groups:delete"]),
+    ("GET", "/subcloud-groups/{}", Reader, &["subcloud_groups:get"]),
+    ("PATCH", "/subcloud-groups/{}", Admin, &["subcloud_groups:modify"]),
+    ("DELETE", "/subcloud-groups/{}", Admin, &["subcloud_groups:delete"]),
+    ("GET", "/subcloud-groups/{}/subclouds", Reader, &["subcloud_groups:get"]),
+    ("GET", "/subcloud-peer-groups", Admin, &["subcloud_peer_groups:get"]),
+    ("POST", "/subcloud-peer-groups", Admin, &["subcloud_peer_groups:create"]),
+    ("PATCH", "/subcloud-peer-groups", Admin, &["subcloud_peer_groups:modify"]),
+    ("DELETE", "/subcloud-peer-groups", Admin, &["subcloud_peer_groups:delete"]),
+    ("GET", "/subcloud-peer-groups/{}", Admin, &["subcloud_peer_groups:get"]),
+    ("PATCH", "/subcloud-peer-groups/{}", Admin, &["subcloud_peer_groups:modify"]),
+    ("DELETE", "/subcloud-peer-groups/{}", Admin, &["subcloud_peer_groups:delete"]),
+    ("GET", "/subcloud-peer-groups/{}/subclouds", Admin, &["subcloud_peer_groups:get"]),
+    ("GET", "/subcloud-peer-groups/{}/status", Admin, &["subcloud_peer_groups:get"]),
+    ("PATCH", "/subcloud-peer-groups/{}/migrate", Admin, &["subcloud_peer_groups:modify"]),
+    ("PATCH", "/subcloud-peer-groups/{}/audit", Admin, &["subcloud_peer_groups:modify"]),
+    ("GET", "/system-peers", Reader, &["system_peers:get"]),
+    ("POST", "/system-peers", Admin, &["system_peers:create"]),
+    ("PATCH", "/system-peers", Admin, &["system_peers:modify"]),
+    ("DELETE", "/system-peers", Admin, &["system_peers:delete"]),
+    ("GET", "/system-peers/{}", Reader, &["system_peers:get"]),
+    ("PATCH", "/system-peers/{}", Admin, &["system_peers:modify"]),
+    ("DELETE", "/system-peers/{}", Admin, &["system_peers:delete"]),
+    ("GET", "/system-peers/{}/subcloud-peer-groups", Reader, &["system_peers:get"]),
+    ("GET", "/peer-group-associations", Reader, &["peer_group_associations:get"]),
+    ("POST", "/peer-group-associations", Admin, &["peer_group_associations:create"]),
+    ("PATCH", "/peer-group-associations", Admin, &["peer_group_associations:modify"]),
+    ("DELETE", "/peer-group-associations", Admin, &["peer_group_associations:delete"]),
+    ("GET", "/peer-group-associations/{}", Reader, &["peer_group_associations:get"]),
+    ("PATCH", "/peer-group-associations/{}", Admin, &["peer_group_associations:modify"]),
+    ("DELETE", "/peer-group-associations/{}", Admin, &["peer_group_associations:delete"]),
+    ("PATCH", "/peer-group-associations/{}/sync", Admin, &["peer_group_associations:modify"]),
+    ("GET", "/sw-update-strategy", Reader, &["sw_update_strategy:get"]),
+    ("POST", "/sw-update-strategy", Admin, &["sw_update_strategy:create"]),
+    ("DELETE", "/sw-update-strategy", Admin, &["sw_update_strategy:delete"]),
+    ("GET", "/sw-update-strategy/steps", Reader, &["sw_update_strategy:get"]),
+    ("GET", "/sw-update-strategy/steps/{}", Reader, &["sw_update_strategy:get"]),
+    ("POST", "/sw-update-strategy/actions", Admin, &["sw_update_strategy:apply", "sw_update_strategy:abort"]),
+    ("GET", "/sw-update-options", Reader, &["sw_update_options:get"]),
+    ("POST", "/sw-update-options", Admin, &["sw_update_options:update"]),
+    ("PATCH", "/sw-update-options", Admin, &["sw_update_options:update"]),
+    ("DELETE", "/sw-update-options", Admin, &["sw_update_options:delete"]),
+    ("GET", "/sw-update-options/{}", Reader, &["sw_update_options:get"]),
+    ("POST", "/sw-update-options/{}", Admin, &["sw_update_options:update"]),
+    ("DELETE", "/sw-update-options/{}", Admin, &["sw_update_options:delete"]),
+    ("GET", "/alarms", Reader, &["alarm_manager:get"]),
+    ("SUMMARY", "/alarms", Reader, &["alarm_manager:get"]),
+    ("POST", "/notifications", Anyone, &[]),
+    ("GET", "/projections", Reader, &["projections:get"]),
+    ("POST", "/projections/{}/rebuild", Admin, &["projections:modify"]),
+    ("POST", "/projections/{}/rollback", Admin, &["projections:modify"]),
+    ("POST", "/projections/{}/cancel", Admin, &["projections:modify"]),
+    ("POST", "/projections/verify", Admin, &["projections:modify"]),
 ];
 
 /// An operation of the API.
@@ -118,6 +119,8 @@ pub struct Operation {
     /// A path that names nothing that exists, and ends at once.
     pub path: String,
     pub guard: Guard,
+    /// The rules, without their prefix, of which one must allow it.
+    pub rules: &'static [&'static str],
 }
 
 /// Every operation under `/v1.0` that the API's description has. Panics at one that the table above does not know: who
@@ -128,10 +131,10 @@ pub async fn operations(site: &Site) -> Vec<Operation> {
     for (path, item) in description["paths"].as_object().unwrap() {
         let Some(resource) = path.strip_prefix("/v1.0") else { continue };
         for method in methods(item) {
-            let guard = guard(&method, &with_references(resource, "{}"));
+            let (guard, rules) = guarded(&method, &with_references(resource, "{}"));
             let query = if resource == "/events" { "?follow=false" } else { "" };
             let path = format!("/v1.0{}{query}", with_references(resource, "nosuch"));
-            operations.push(Operation { method, path, guard });
+            operations.push(Operation { method, path, guard, rules });
         }
     }
     assert!(operations.len() > 20, "{operations:?}");
@@ -144,9 +147,10 @@ fn methods(item: &Value) -> Vec<String> {
     keys.filter(|key| METHODS.contains(&key.as_str())).map(|key| key.to_uppercase()).collect()
 }
 
-fn guard(method: &str, resource: &str) -> Guard {
-    let found = GUARDS.iter().find(|(known, path, _)| (*known, *path) == (method, resource));
-    found.unwrap_or_else(|| panic!("nobody said who may use {method} /v1.0{resource}")).2
+fn guarded(method: &str, resource: &str) -> (Guard, &'static [&'static str]) {
+    let found = GUARDS.iter().find(|(known, path, ..)| (*known, *path) == (method, resource));
+    let Some(&(.., guard, rules)) = found else { panic!("nobody said who may use {method} /v1.0{resource}") };
+    (guard, rules)
 }
 
 /// The path with `reference` for every one of its parameters.

@@ -14,17 +14,36 @@ async fn health_readiness_and_metrics() {
     assert_eq!((ready.status, &body["ready"]), (200, &json!(true)), "{body}");
     assert_eq!(body["parts"], json!({"journal": "ready", "read-models": "ready", "vault": "ready"}));
     assert_eq!(body["projections"][0]["lag_events"], 0, "{body}");
-    site.readiness.set("bus", Err("not connected".to_owned()));
-    site.readiness.add_check("relay", async || Ok(()));
-    let ready = site.get("/readyz").await;
-    let body = ready.json();
-    assert_eq!((ready.status, &body["ready"]), (503, &json!(false)));
-    assert_eq!((&body["parts"]["bus"], &body["parts"]["relay"]), (&json!("not connected"), &json!("ready")));
-    site.readiness.set("bus", Ok(()));
-    assert_eq!(site.get("/readyz").await.status, 200);
     let metrics = site.get("/metrics").await;
     assert_eq!(metrics.status, 200);
     assert!(metrics.header("content-type").starts_with("text/plain"));
+}
+
+#[tokio::test]
+async fn what_requests_are_answered_without_is_a_warning() {
+    let site = Site::start().await;
+    let ready = async || {
+        let answer = site.get("/readyz").await;
+        (answer.status, answer.json())
+    };
+    site.readiness.add_check("bus", async || Err("not connected".to_owned()));
+    site.readiness.set("projector", Err("another one is at work".to_owned()));
+    site.readiness.stand_by("relay");
+    let (status, body) = ready().await;
+    assert_eq!((status, &body["ready"]), (200, &json!(true)), "{body}");
+    let warnings = json!({"bus": "not connected", "projector": "another one is at work"});
+    assert_eq!(body["warnings"], warnings);
+    for (part, said) in [("bus", "not connected"), ("relay", "standby"), ("journal", "ready")] {
+        assert_eq!(body["parts"][part], said, "{body}");
+    }
+    site.readiness.set("projector", Ok(()));
+    assert_eq!(ready().await.1["warnings"], json!({"bus": "not connected"}));
+
+    // Nobody else is to come.
+    site.readiness.drain();
+    let (status, body) = ready().await;
+    assert_eq!((status, &body["ready"], &body["parts"]["api"]), (503, &json!(false), &json!("draining")));
+    assert_eq!(body["warnings"], json!({"bus": "not connected"}), "{body}");
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ use crate::serve::{authentication, bus, lock};
 
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Whether a listener that closes leaves connections that are being made to the others at its address: `1` if it does.
+const MIGRATION: &str = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 /// Checks everything the configuration names; exits with 1 and names what is down.
 pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
@@ -35,6 +37,12 @@ pub async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     report(&mut down, "bus", on_the_bus.map(drop))?;
     if let Some(advice) = advice {
         line(format_args!("note  bus: {advice}"))?;
+    }
+    if config.http.reuse_port
+        && config.has(Role::Api)
+        && let Some(advice) = sharing_advice(std::fs::read_to_string(MIGRATION).ok().as_deref())
+    {
+        line(format_args!("note  http.reuse_port: {advice}"))?;
     }
     if config.auth == Auth::Keystone
         && config.has(Role::Api)
@@ -92,6 +100,22 @@ fn directories(paths: &Paths, down: &mut Vec<&'static str>) -> Result<(), Failur
     report(down, "dirs.playbooks", playbooks)
 }
 
+/// What an operator should know who replaces processes at one address, where the kernel says `migration`; `None` if there is
+/// nothing to say.
+fn sharing_advice(migration: Option<&str>) -> Option<&'static str> {
+    match migration.map(str::trim) {
+        Some("1") => None,
+        Some(_) => Some(
+            "connections that are being made when a process ends are reset; \
+             `sysctl net.ipv4.tcp_migrate_req=1` leaves them to the other processes",
+        ),
+        None => Some(
+            "connections that are being made when a process ends are reset, and this kernel cannot leave them \
+             to the other processes (Linux 5.14 can): let a proxy ask /readyz instead",
+        ),
+    }
+}
+
 /// Whether the program is where it is said to be, or in `PATH`.
 fn program(name: &Path) -> Result<(), String> {
     let found = match name.components().count() {
@@ -120,4 +144,16 @@ fn report(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sharing_advice;
+
+    #[test]
+    fn who_shares_an_address_is_told_what_the_kernel_does() {
+        assert_eq!(sharing_advice(Some("1\n")), None);
+        assert!(sharing_advice(Some("0\n")).is_some_and(|said| said.contains("net.ipv4.tcp_migrate_req=1")));
+        assert!(sharing_advice(None).is_some_and(|said| said.contains("proxy")));
+    }
 }

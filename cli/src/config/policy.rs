@@ -18,7 +18,8 @@ const STARLINGX_DIR: &str = "/etc/dcmanager";
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// The policy file, YAML or JSON; without the key, `policy.yaml` in the data directory, or in `/etc/dcmanager` with
-    /// the profile `starlingx`. It need not be there. An edit holds from the next request on.
+    /// the profile `starlingx`. It need not be there. An edit holds for every request that comes 20 ms after it or
+    /// later.
     pub file: Option<PathBuf>,
     /// Directories of more files, each beside the policy file unless it is absolute. Their plain files are read in the
     /// order of their names, over the policy file.

@@ -168,7 +168,7 @@ impl Process {
     /// Says that it will end, and answers on for a while: clients and proxies turn to others before they are refused. Another
     /// signal cuts it short.
     async fn drain(&self, signals: &mut Signals) {
-        self.readiness.set("api", Err("draining".to_owned()));
+        self.readiness.drain();
         self.requests.draining.cancel();
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(self.config.http.drain_secs)) => {}

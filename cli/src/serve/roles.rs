@@ -15,6 +15,8 @@ use dcm_projections::{Projector, RebuildOptions};
 use dcm_workers::housekeeping::Housekeeping;
 use dcm_workers::peering::{self, PeeringKeeper};
 use dcm_workers::recovery::Recovery;
+use dcm_workers::relay::RelayState;
+use dcm_workers::singleton::Held;
 use dcm_workers::strategy::StrategyKeeper;
 use dcm_workers::{certmon, dead_letters, deploy, relay, singleton};
 use tokio::sync::Notify;
@@ -108,7 +110,7 @@ pub async fn projector(process: Process) -> Result<(), Failure> {
         let readiness = Arc::clone(&process.readiness);
         let bell = Arc::clone(&bell);
         async move {
-            let projector = Projector::new(stores.models, stores.journal, epoch, bell);
+            let projector = Projector::new(stores.models, stores.journal, epoch, bell).under(held.until());
             watched(&readiness, "projector", projector.run(&held, |_| ()), &held).await;
         }
     });
@@ -135,7 +137,7 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
     };
     let standby = || {
         process.readiness.stand_by("relay");
-        relay::forget_lag();
+        relay::forget_figures();
     };
     let working = only_one(&process, "relay", standby, |_, held| {
         let stores = process.stores.clone();
@@ -143,9 +145,7 @@ pub async fn relay(process: Process, head: u64) -> Result<(), Failure> {
         let relay = relay::Relay::new(stores.journal, stores.bus, Arc::clone(&bell))
             .start_at(start)
             .with_streams(process.config.jetstream.streams());
-        async move {
-            watched(&readiness, "relay", relay.run(&held), &held).await;
-        }
+        async move { relayed(&readiness, &relay, &held).await }
     });
     let timeouts = run_timeouts(&process);
     let dead_letters = dead_letters::run(&*process.stores.bus_upkeep, process.stop.clone());
@@ -166,7 +166,8 @@ async fn run_timeouts(process: &Process) -> Result<(), Failure> {
     let stop = || process.stop.clone();
     // A lease of its own: it must not keep a worker's from what it leaves alone itself.
     let keeper = strategy_keeper(process).without_workers();
-    let strategy = only_one(process, "update-strategy-without-workers", || (), |_, held| keeper.run(held));
+    let strategy =
+        only_one(process, "update-strategy-without-workers", || (), |_, held| keeper.run(held.token()));
     let ((), (), kept) = tokio::join!(timeouts.run(stop()), peering.run(stop()), strategy);
     kept
 }
@@ -188,7 +189,7 @@ fn strategy_keeper(process: &Process) -> StrategyKeeper {
 /// Does `work` while this process holds the lease `name`; calls `standby` whenever it finds that another does.
 async fn only_one<W, F>(process: &Process, name: &str, standby: impl Fn(), work: W) -> Result<(), Failure>
 where
-    W: FnMut(i64, CancellationToken) -> F,
+    W: FnMut(i64, Held) -> F,
     F: Future<Output = ()>,
 {
     let holder = Holder::this_process(name).map_err(|error| Failure::start(name, error))?;
@@ -196,8 +197,7 @@ where
     Ok(())
 }
 
-/// Does a role's work and keeps its readiness: ready once it has worked for a moment, not ready when it fails. A failure
-/// is logged when it is news, and tried again after a pause.
+/// Does a role's work and keeps its readiness: ready once it has worked for a moment, not ready when it fails.
 async fn watched<E: std::fmt::Display>(
     readiness: &Readiness,
     role: &str,
@@ -212,6 +212,38 @@ async fn watched<E: std::fmt::Display>(
             work.await
         }
     };
+    concluded(readiness, role, ended, held).await;
+}
+
+/// Relays, and lets the role be what the relay says of itself: one that waits for the bus is not ready.
+async fn relayed(readiness: &Readiness, relay: &relay::Relay, held: &CancellationToken) {
+    let mut health = relay.health();
+    let telling = async {
+        while let Some(state) = health.changed().await {
+            let said = match state {
+                RelayState::Working => Ok(()),
+                // What exactly is away is for the log: anyone may read this.
+                RelayState::Waiting { .. } => Err("waits for the bus or the journal".to_owned()),
+                // How it ended is told below.
+                _ => continue,
+            };
+            readiness.set("relay", said);
+        }
+    };
+    let ended = tokio::select! {
+        ended = relay.run(held) => ended,
+        () = telling => Ok(()),
+    };
+    concluded(readiness, "relay", ended, held).await;
+}
+
+/// Notes how a role's work ended. A failure is logged when it is news, and tried again after a pause.
+async fn concluded<E: std::fmt::Display>(
+    readiness: &Readiness,
+    role: &str,
+    ended: Result<(), E>,
+    held: &CancellationToken,
+) {
     let Err(error) = ended else { return };
     if readiness.set(role, Err(error.to_string())) {
         tracing::error!(role, %error, "stopped; it is tried again");
@@ -247,7 +279,7 @@ pub async fn worker(process: Process) -> Result<(), Failure> {
         housekeeping.run(stop()),
         recovery.run(stop()),
         peering_keeper(&process).run(stop()),
-        only_one(&process, "update-strategy", || (), |_, held| keeper.run(held))
+        only_one(&process, "update-strategy", || (), |_, held| keeper.run(held.token()))
     );
     kept
 }
@@ -302,5 +334,5 @@ pub async fn cert_mon(process: Process, demo: Option<Demo>) -> Result<(), Failur
     })
     .map_err(|error| Failure::start("cert-mon", error))?;
     // Two of them would audit everything twice.
-    only_one(&process, "cert-mon", || (), |_, held| worker.run(held)).await
+    only_one(&process, "cert-mon", || (), |_, held| worker.run(held.token())).await
 }

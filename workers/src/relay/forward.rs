@@ -1,5 +1,6 @@
 //! One batch: from the journal to the bus, and what follows from it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use dcm_journal::bus::{BatchError, Message, Published, REPLAYED_HEADER, Stream};
@@ -13,7 +14,10 @@ use super::{BATCH, Keys, Place, REFILLED_TO_HEADER, Relay, Trouble, lag, oversiz
 impl Relay {
     /// Publishes the next batch and the hints that follow from it. Whether there may be more at once.
     pub(super) async fn forward(&self, place: &mut Place, keys: &mut Keys) -> Result<bool, Trouble> {
-        let events = self.journal.read_all(place.order, BATCH).await?;
+        let events = match self.journal.recent(place.order, BATCH) {
+            Some(recent) => recent,
+            None => shared(self.journal.read_all(place.order, BATCH).await?),
+        };
         let Some(last) = events.last().map(|event| event.position) else {
             lag::none();
             return Ok(false);
@@ -66,7 +70,7 @@ impl Relay {
         events.retain(|event| event.position.order > place.refilled_to);
         let jobs = self.hinted_to(Stream::Jobs).await?.max(place.refilled_to);
         let notify = self.hinted_to(Stream::Notify).await?.max(place.refilled_to);
-        self.hint(&events, Hinted { jobs, notify }, keys).await
+        self.hint(&shared(events), Hinted { jobs, notify }, keys).await
     }
 
     /// The order up to which a stream's own end says that hints were sent: they are sent in order.
@@ -79,7 +83,7 @@ impl Relay {
     }
 
     /// Publishes the hints that follow from `events`, but for those that need none any more.
-    async fn hint(&self, events: &[Recorded], hinted: Hinted, keys: &mut Keys) -> Result<(), Trouble> {
+    async fn hint(&self, events: &[Arc<Recorded>], hinted: Hinted, keys: &mut Keys) -> Result<(), Trouble> {
         let news = hinted.jobs.min(hinted.notify);
         for event in events.iter().filter(|event| event.position.order > news) {
             let key = keys.of(self.journal.as_ref(), event).await?;
@@ -99,8 +103,12 @@ impl Relay {
     }
 }
 
+fn shared(events: Vec<Recorded>) -> Vec<Arc<Recorded>> {
+    events.into_iter().map(Arc::new).collect()
+}
+
 /// The span of a batch, linked to the traces in which its events were written.
-fn publishing(events: &[Recorded]) -> Span {
+fn publishing(events: &[Arc<Recorded>]) -> Span {
     let span = tracing::info_span!(
         target: trace::TARGET,
         parent: None,

@@ -36,6 +36,12 @@ impl RelayHealth {
         self.0.borrow().clone()
     }
 
+    /// Waits until that has changed since it was last told here; `None` if the relay is gone before it does.
+    pub async fn changed(&mut self) -> Option<RelayState> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+
     /// Waits until `wanted` holds; `None` if the relay is gone before it does.
     pub async fn wait_for(&mut self, wanted: impl FnMut(&RelayState) -> bool) -> Option<RelayState> {
         self.0.wait_for(wanted).await.ok().map(|state| state.clone())
@@ -52,7 +58,17 @@ impl Reporter {
     }
 
     pub(super) fn set(&self, state: RelayState) {
-        let before = self.0.send_replace(state.clone());
+        let mut before = None;
+        // A relay that works says so after each look: whoever follows is told once.
+        self.0.send_if_modified(|now| {
+            if *now == state {
+                return false;
+            }
+            before = Some(std::mem::replace(now, state.clone()));
+            true
+        });
+        let Some(before) = before else { return };
+        tell_halted(matches!(state, RelayState::Halted { .. }));
         // The reasons of one outage differ from try to try; the outage is told once.
         if std::mem::discriminant(&before) == std::mem::discriminant(&state) {
             return;
@@ -67,4 +83,9 @@ impl Reporter {
             RelayState::Fenced | RelayState::Halted { .. } => tracing::debug!(?state, "relay"),
         }
     }
+}
+
+/// Tells whether somebody has to decide before the relay of this process goes on.
+pub(super) fn tell_halted(halted: bool) {
+    metrics::gauge!("dcm_relay_halted_ratio").set(if halted { 1.0 } else { 0.0 });
 }

@@ -37,7 +37,6 @@ use error::Trouble;
 use health::Reporter;
 pub use health::{RelayHealth, RelayState};
 use keys::Keys;
-pub use lag::forget_lag;
 pub(crate) use oversize::fitted;
 use place::{Place, Reached};
 pub use place::{REFILLED_TO_HEADER, StartAt};
@@ -53,6 +52,12 @@ const LOOK_AT_BUS: Duration = Duration::from_secs(2);
 /// First pause after a failure that may pass; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Takes back what this process told of its relay: another relays now, and tells.
+pub fn forget_figures() {
+    lag::none();
+    health::tell_halted(false);
+}
 
 /// Copies one journal to one bus.
 pub struct Relay {
@@ -110,7 +115,8 @@ impl Relay {
         let mut place = None;
         let mut reached = None;
         let mut pause = FIRST_PAUSE;
-        let mut seen = Instant::now();
+        let began = Instant::now();
+        let mut seen = began;
         while !stop.is_cancelled() {
             // Registered for the bell before looking, so that no ring is missed.
             let rung = self.bell.notified();
@@ -128,7 +134,7 @@ impl Relay {
                 Err(Trouble::Passing(reason)) => {
                     self.reporter.set(RelayState::Waiting { reason });
                     place = None;
-                    self.observe_lag(reached).await;
+                    self.observe_lag_in_outage(reached, began).await;
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep(pause) => {}

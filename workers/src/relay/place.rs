@@ -67,7 +67,12 @@ impl Relay {
             };
             if refilled_to > order {
                 tracing::info!(events = refilled_to, "the bus is empty; the relay refills it");
-                metrics::counter!("dcm_bus_gaps_healed_total").increment(1);
+                // A stream that was never used has lost nothing, and one may just have grown too old.
+                let was_used = reached.map_or(sequence > 0, |reached| reached.order > order);
+                let may_be_old = sequence > 0 && !self.streams.events.max_age.is_zero();
+                if was_used && !may_be_old {
+                    lost(order);
+                }
             }
             return Ok(Place { order, position: at(order), sequence, incarnation, refilled_to });
         };
@@ -75,6 +80,9 @@ impl Relay {
             .map_err(|error| RelayError::Foreign { reason: error.to_string() })?;
         self.check(&last, head).await?;
         let order = last.position.order;
+        if reached.is_some_and(|reached| reached.order > order) {
+            lost(order);
+        }
         let refilled_to = refilled_to(&message, order);
         Ok(Place { order, position: at(order), sequence, incarnation, refilled_to })
     }
@@ -116,6 +124,12 @@ impl Relay {
             false => Err(RelayError::Diverged { order }.into()),
         }
     }
+}
+
+/// Counts that events behind `order` were on the bus and are gone: the relay puts them there again.
+fn lost(order: u64) {
+    tracing::warn!(after = order, "the bus lost events; the relay publishes them again");
+    metrics::counter!("dcm_bus_gaps_healed_total").increment(1);
 }
 
 /// How far the stream was refilled, as its last message, for the event `order`, says.

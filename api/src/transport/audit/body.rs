@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use dcm_domain::validate::{HIDDEN, is_secret_key};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::python::{separate, write_text, write_value};
 use crate::transport::form::{Encoding, Form, Part};
@@ -29,30 +30,89 @@ pub fn of_form(form: &Form) -> Option<String> {
     if form.encoding() == Encoding::Json {
         return form.json_object().ok().flatten().as_ref().and_then(of_json);
     }
-    if form.is_empty() {
-        return None;
-    }
-    Some(bounded(|out| {
+    (!form.is_empty()).then(|| of_fields(form.fields(), write_part))
+}
+
+/// The parts of a form that was read piece by piece, in the same form.
+pub fn of_parts(parts: &[Piecewise]) -> Option<String> {
+    let named = parts.iter().map(|part| (part.name.as_str(), part));
+    (!parts.is_empty()).then(|| of_fields(named, |out, _, part| part.write(out)))
+}
+
+fn of_fields<'a, T>(
+    fields: impl Iterator<Item = (&'a str, T)>,
+    write_value: impl Fn(&mut Bounded, &str, T) -> fmt::Result,
+) -> String {
+    bounded(|out| {
         out.write_str("MultiDict([")?;
-        for (index, (name, part)) in form.fields().enumerate() {
+        for (index, (name, value)) in fields.enumerate() {
             separate(out, index)?;
             out.write_char('(')?;
             write_text(out, name)?;
             out.write_str(", ")?;
-            write_part(out, name, part)?;
+            write_value(out, name, value)?;
             out.write_char(')')?;
         }
         out.write_str("])")
-    }))
+    })
 }
 
-fn write_part(out: &mut impl Write, name: &str, part: &Part) -> fmt::Result {
-    if part.filename().is_some() {
-        return write!(out, "<file of {} bytes>", part.bytes().len());
+fn write_part(out: &mut Bounded, name: &str, part: &Part) -> fmt::Result {
+    match part.filename() {
+        Some(_) => write_file(out, part.bytes().len() as u64),
+        None => write_field(out, name, part.bytes()),
     }
-    match std::str::from_utf8(part.bytes()) {
+}
+
+fn write_file(out: &mut impl Write, bytes: u64) -> fmt::Result {
+    write!(out, "<file of {bytes} bytes>")
+}
+
+fn write_field(out: &mut impl Write, name: &str, value: &[u8]) -> fmt::Result {
+    match std::str::from_utf8(value) {
         Ok(text) if !is_hidden(name) && !is_document(text) => write_text(out, text),
         _ => write_text(out, HIDDEN),
+    }
+}
+
+/// A part of a form that is read piece by piece and not kept, as far as it may be shown.
+pub struct Piecewise {
+    name: String,
+    is_file: bool,
+    /// How long it was; `None` if nobody read it.
+    bytes: Option<u64>,
+    /// The first bytes of a field: enough to see that it is too long to be shown.
+    text: Zeroizing<Vec<u8>>,
+}
+
+impl Piecewise {
+    /// A part of which nothing was read yet.
+    pub fn new(name: &str, is_file: bool) -> Self {
+        let kept = if is_file { 0 } else { LONGEST_TEXT + 1 };
+        Self { name: name.to_owned(), is_file, bytes: None, text: Zeroizing::new(Vec::with_capacity(kept)) }
+    }
+
+    /// Takes note of the next piece.
+    pub fn take_in(&mut self, piece: &[u8]) {
+        self.bytes = Some(self.bytes.unwrap_or_default() + piece.len() as u64);
+        if !self.is_file {
+            let room = (LONGEST_TEXT + 1).saturating_sub(self.text.len());
+            self.text.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> fmt::Result {
+        match self.bytes {
+            None => out.write_str("<not read>"),
+            Some(bytes) if self.is_file => write_file(out, bytes),
+            Some(_) => write_field(out, &self.name, &self.text),
+        }
+    }
+}
+
+impl fmt::Debug for Piecewise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piecewise").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -144,6 +204,31 @@ mod tests {
         for document in ["a: 1\npassword: x", "{\"password\": \"x\"}", " [1]", &"y".repeat(300)] {
             assert_eq!(of(json!({"values": document})).unwrap(), "{'values': '***'}");
         }
+    }
+
+    #[test]
+    fn parts_that_are_not_kept_are_shown_as_those_of_a_form() {
+        let sent = |name: &str, is_file: bool, pieces: &[&str]| {
+            let mut part = Piecewise::new(name, is_file);
+            pieces.iter().for_each(|piece| part.take_in(piece.as_bytes()));
+            part
+        };
+        let parts = [
+            sent("release", false, &["22", ".12", ""]),
+            sent("deploy_chart", true, &["password", ": x1"]),
+            sent("sysadmin_password", false, &["x2"]),
+            sent("long", false, &["x3", &"y".repeat(300)]),
+            sent("lines", false, &["x4", "\n"]),
+            sent("empty", false, &[""]),
+            sent("skipped", false, &[]),
+        ];
+        assert_eq!(
+            of_parts(&parts).unwrap(),
+            "MultiDict([('release', '22.12'), ('deploy_chart', <file of 12 bytes>), ('sysadmin_password', '***'), \
+             ('long', '***'), ('lines', '***'), ('empty', ''), ('skipped', <not read>)])"
+        );
+        assert_eq!(of_parts(&[]), None);
+        assert!(!format!("{parts:?}").contains("22.12"));
     }
 
     #[test]

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, Method, header};
 use serde_json::{Map, Value};
 
+use self::body::Piecewise;
 use self::line::{Line, shown};
 use super::form::Form;
 use super::identity::Caller;
@@ -23,6 +23,9 @@ use super::request_id::RequestId;
 
 /// The logger's name of old, by which lines are filtered and found.
 const TARGET: &str = "dcmanager.common.context.auditor";
+
+/// The status of a request whose client went away before the answer, as proxies write it.
+const CLIENT_GONE: u16 = 499;
 
 /// What the layers and extractors inside tell the audit log about a request. A request extension; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,8 @@ struct Noted {
     identified_at: Option<Instant>,
     /// The body as it may be shown.
     body: Option<String>,
+    /// The parts of a body that is read piece by piece.
+    parts: Vec<Piecewise>,
 }
 
 impl Record {
@@ -58,27 +63,68 @@ impl Record {
         self.note(|noted| noted.body = text);
     }
 
+    /// Notes that the next part of a form begins whose parts nobody keeps.
+    pub fn part(&self, name: &str, is_file: bool) {
+        self.note(|noted| noted.parts.push(Piecewise::new(name, is_file)));
+    }
+
+    /// Notes the next piece of the part that began last; an empty one at its end.
+    pub fn piece(&self, piece: &[u8]) {
+        self.note(|noted| {
+            if let Some(part) = noted.parts.last_mut() {
+                part.take_in(piece);
+            }
+        });
+    }
+
     fn note(&self, note: impl FnOnce(&mut Noted)) {
         note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn take(&self) -> Noted {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        noted.body = noted.body.or_else(|| body::of_parts(&noted.parts));
+        noted
     }
 }
 
-/// Layer: logs the request when it has its answer. Goes around route lookup and the rendering of errors, so that it
-/// sees every outcome and the length of what is sent.
-pub async fn audit(mut request: Request, next: Next) -> Response {
+/// Logs the request when it has its answer, or nobody waits for one any more. Goes around route lookup and the
+/// rendering of errors, so that it sees every outcome and the length of what is sent.
+pub async fn audit<F: Future<Output = Response>>(
+    mut request: Request,
+    work: impl FnOnce(Request) -> F,
+) -> Response {
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
-        return next.run(request).await;
+        return work(request).await;
     }
-    let asked = Asked::of(&request);
-    let record = Record::default();
-    request.extensions_mut().insert(record.clone());
-    let response = next.run(request).await;
-    asked.log(&record.take(), &response);
+    let pending = Pending { asked: Asked::of(&request), record: Record::default(), is_logged: false };
+    request.extensions_mut().insert(pending.record.clone());
+    let response = work(request).await;
+    pending.answered(&response);
     response
+}
+
+/// A request whose line is still to be written. The server drops it with its client's connection; what it asked for may
+/// be carried out nevertheless, so it is logged then, too.
+struct Pending {
+    asked: Asked,
+    record: Record,
+    is_logged: bool,
+}
+
+impl Pending {
+    fn answered(mut self, response: &Response) {
+        self.is_logged = true;
+        self.asked.log(&self.record.take(), response.status().as_u16(), length(response));
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_logged {
+            self.asked.log(&self.record.take(), CLIENT_GONE, None);
+        }
+    }
 }
 
 /// What a line says about the request itself.
@@ -106,8 +152,8 @@ impl Asked {
         }
     }
 
-    fn log(&self, noted: &Noted, response: &Response) {
-        let line = self.line(noted, response);
+    fn log(&self, noted: &Noted, status: u16, len: Option<u64>) {
+        let line = self.line(noted, status, len);
         tracing::info!(
             target: TARGET,
             request_id = line.request_id,
@@ -129,7 +175,7 @@ impl Asked {
         );
     }
 
-    fn line<'a>(&'a self, noted: &'a Noted, response: &Response) -> Line<'a> {
+    fn line<'a>(&'a self, noted: &'a Noted, status: u16, len: Option<u64>) -> Line<'a> {
         let caller = noted.caller.as_ref();
         let actor = caller.map(|caller| &caller.actor);
         let names = caller.map(|caller| &caller.names);
@@ -142,8 +188,8 @@ impl Asked {
             method: self.method.as_str(),
             path: &self.path,
             protocol: &self.protocol,
-            status: response.status().as_u16(),
-            len: length(response),
+            status,
+            len,
             seconds: noted.identified_at.map_or(0.0, |at| at.elapsed().as_secs_f64()),
             body: noted.body.as_deref(),
             host: self.host.as_deref(),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
@@ -14,7 +15,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-use crate::transport::{ApiError, Authentication, JsonObject, Routes, TransportSettings, wrap};
+use crate::transport::{ApiError, Authentication, JsonObject, Parts, Routes, TransportSettings, wrap};
 
 const GROUPS: &str = "/v1.0/subcloud-groups";
 const FORM: &str = "multipart/form-data; boundary=b";
@@ -28,12 +29,29 @@ fn app() -> Router {
                 .delete(async || Json(Value::Null))
                 .patch(async |_: Form| ApiError::not_found("Subcloud Group not found")),
         )
-        .route("/v1.0/subclouds", post(async |_: Form| Json(Value::Null)));
+        .route("/v1.0/subclouds", post(async |_: Form| Json(Value::Null)))
+        .route("/v1.0/subcloud-deploy", post(upload))
+        .route("/v1.0/slow", post(slow));
     let routes = Routes { contract, ..Routes::default() };
     wrap(
         routes,
         TransportSettings { authentication: Authentication::Headers, ..TransportSettings::default() },
     )
+}
+
+/// Reads an upload as its handler does: the files piece by piece, the rest not at all.
+async fn upload(mut parts: Parts) -> Result<Json<Value>, ApiError> {
+    while let Some(mut part) = parts.next().await? {
+        if part.name == "more" {
+            continue;
+        }
+        while part.chunk().await?.is_some() {}
+    }
+    Ok(Json(Value::Null))
+}
+
+async fn slow(_: JsonObject) -> Json<Value> {
+    std::future::pending().await
 }
 
 /// What was logged on this thread, while it lives.
@@ -227,6 +245,43 @@ async fn ac_76_78_passwords_are_absent_from_json_at_any_depth() {
     assert!(!line.contains("s3cret"), "{line}");
     let shown = "POST: {'sysadmin_password': '***', 'a': 1, 'b': {'c': [{'bmc_password': '***'}], 'd': 2}}";
     assert!(line.contains(shown), "{line}");
+}
+
+#[tokio::test]
+async fn a_request_whose_client_goes_away_is_logged_as_it_goes() {
+    let log = Log::start();
+    let request = identified(request("POST", "/v1.0/slow", "application/json"));
+    let request = request.body(Body::from(r#"{"name": "edge"}"#)).unwrap();
+    let answer = app().oneshot(request);
+    assert!(tokio::time::timeout(Duration::from_millis(50), answer).await.is_err());
+    let event = log.event();
+    assert_eq!((&event["status"], &event["len"]), (&json!(499), &Value::Null));
+    let line = log.line();
+    assert!(line.contains("\"POST /v1.0/slow HTTP/1.1\" status: 499 len: None time: 0."), "{line}");
+    assert!(
+        line.contains(" POST: {'name': 'edge'} host:") && line.contains("user: anna tenant: admin"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn an_upload_is_logged_without_its_files() {
+    let part = |disposition: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{value}\r\n")
+    };
+    let body = [
+        part("name=\"deploy_chart\"; filename=\"chart.tgz\"", "s3cret1"),
+        part("name=\"release\"", "22.12"),
+        part("name=\"sysadmin_password\"", "s3cret2"),
+        part("name=\"more\"", "s3cret3"),
+        "--b--\r\n".to_owned(),
+    ];
+    let log = Log::start();
+    assert_eq!(send("POST", "/v1.0/subcloud-deploy", FORM, &body.concat()).await, 200);
+    let line = log.line();
+    let shown = "POST: MultiDict([('deploy_chart', <file of 7 bytes>), ('release', '22.12'), ('sysadmin_password', \
+                 '***'), ('more', <not read>)]) host:";
+    assert!(line.contains(shown) && !line.contains("s3cret"), "{line}");
 }
 
 #[tokio::test]

@@ -135,6 +135,7 @@ async fn read_multipart(
 pub struct Parts {
     parts: Option<Multipart<'static>>,
     limits: FormLimits,
+    record: Option<Record>,
 }
 
 /// One part, whose content is still to be read.
@@ -145,6 +146,7 @@ pub struct StreamedPart {
     pub filename: Option<String>,
     field: Field<'static>,
     limits: FormLimits,
+    record: Option<Record>,
 }
 
 impl<S: Sync> FromRequest<S> for Parts {
@@ -153,11 +155,13 @@ impl<S: Sync> FromRequest<S> for Parts {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let limits = limits_of(&request);
         let content_type = content_type(request.headers());
+        let record = request.extensions().get::<Record>().cloned();
         match encoding_of(&content_type) {
             Encoding::Multipart => {
-                Self::read(&content_type, request.into_body().into_data_stream(), limits).await
+                let body = request.into_body().into_data_stream();
+                Ok(Self { record, ..Self::read(&content_type, body, limits).await? })
             }
-            _ => Ok(Self { parts: None, limits }),
+            _ => Ok(Self { parts: None, limits, record }),
         }
     }
 }
@@ -176,7 +180,7 @@ impl Parts {
             let body = Watched::new(body, &boundary, limits.parts);
             Multipart::with_constraints(body, boundary, constraints)
         });
-        Ok(Self { parts, limits })
+        Ok(Self { parts, limits, record: None })
     }
 
     /// The next part; what was not read of the one before is skipped.
@@ -191,7 +195,10 @@ impl Parts {
         let name = field.name().map(str::to_owned);
         let name = name.ok_or_else(|| ApiError::bad_request("a part of the multipart body has no name"))?;
         let filename = field.file_name().map(str::to_owned);
-        Ok(Some(StreamedPart { name, filename, field, limits }))
+        if let Some(record) = &self.record {
+            record.part(&name, filename.is_some());
+        }
+        Ok(Some(StreamedPart { name, filename, field, limits, record: self.record.clone() }))
     }
 }
 
@@ -202,7 +209,11 @@ impl StreamedPart {
     /// As [`Parts::next`].
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
         let chunk = self.field.chunk().await;
-        chunk.map_err(|error| refused(&error, Some(&self.name), self.limits))
+        let chunk = chunk.map_err(|error| refused(&error, Some(&self.name), self.limits))?;
+        if let Some(record) = &self.record {
+            record.piece(chunk.as_deref().unwrap_or_default());
+        }
+        Ok(chunk)
     }
 }
 

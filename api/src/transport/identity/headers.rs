@@ -42,7 +42,7 @@ pub fn identify(headers: &HeaderMap) -> Result<Caller, ApiError> {
         project: owned(text("x-project-name")),
         tenant: owned(first(["x-tenant", "x-tenant-name"])),
     };
-    Ok(Caller { actor, names })
+    Ok(Caller { actor: actor.into(), names: names.into() })
 }
 
 /// The text of a header. Several of one name count as one list, so that one added to a status confirms nothing.
@@ -110,7 +110,7 @@ mod tests {
             project: Some("admin".to_owned()),
             tenant: None,
         };
-        assert_eq!(caller, Caller { actor, names });
+        assert_eq!(caller, Caller { actor: actor.into(), names: names.into() });
     }
 
     #[test]

@@ -16,16 +16,17 @@ use http::{HeaderMap, Method};
 
 use super::audit::Record;
 use super::error::ApiError;
+use super::negotiation::Accept;
 
 pub use keystone::{Credentials, Keystone, KeystoneSettings, SetupError};
 
 /// The confirmed identity of a request, as events record it. An extractor; 401 where no authentication layer ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// User, project and roles, as events record them.
-    pub actor: Actor,
+    /// User, project and roles, as events record them. Shared: a request passes it on several times.
+    pub actor: Arc<Actor>,
     /// Names, which only policy and the audit log use: events never hold them.
-    pub names: CallerNames,
+    pub names: Arc<CallerNames>,
 }
 
 /// Display names of a caller; absent where the token has none (access.md §3.3).
@@ -119,6 +120,16 @@ pub async fn authenticate(
         request.extensions_mut().insert(bound);
     }
     Ok(next.run(request).await)
+}
+
+/// As [`authenticate`], where the answer is JSON: 406 comes before 401.
+pub async fn authenticate_for_json(
+    authentication: State<Authentication>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    Accept::require_json(request.headers())?;
+    authenticate(authentication, request, next).await
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {

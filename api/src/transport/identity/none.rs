@@ -1,11 +1,18 @@
 //! No authentication: everyone is the same administrator.
 
+use std::sync::LazyLock;
+
 use dcm_domain::value::Actor;
 
 use super::{Caller, CallerNames};
 
 /// The administrator `anonymous` of project `admin`.
 pub fn anonymous() -> Caller {
+    static CALLER: LazyLock<Caller> = LazyLock::new(everyone);
+    CALLER.clone()
+}
+
+fn everyone() -> Caller {
     let actor = Actor {
         user_id: "anonymous".to_owned(),
         project_id: Some("admin".to_owned()),
@@ -17,5 +24,5 @@ pub fn anonymous() -> Caller {
         project: Some("admin".to_owned()),
         tenant: Some("admin".to_owned()),
     };
-    Caller { actor, names }
+    Caller { actor: actor.into(), names: names.into() }
 }

@@ -1,11 +1,13 @@
 //! On the bus of one process.
 
-use dcm_journal::bus::{LocalBus, Message};
+use dcm_journal::bus::{LocalBus, Message, NatsBus, NatsSettings, Retention, StreamSettings, Upkeep};
 use dcm_schemas::Position;
 
+use super::figures::Figures;
 use super::site::{PER_ADD, Site};
 use super::*;
-use crate::relay::StartAt;
+use crate::relay::place::Reached;
+use crate::relay::{StartAt, forget_figures};
 
 fn local() -> Arc<dyn Bus> {
     Arc::new(LocalBus::default())
@@ -110,6 +112,62 @@ async fn a_bus_lost_in_the_middle_of_a_refill_is_refilled_as_far_as_before() {
 }
 
 #[tokio::test]
+async fn a_gap_is_what_was_on_the_bus_and_is_gone() {
+    let figures = Figures::default();
+    let _measured = metrics::set_default_local_recorder(&figures);
+    let gaps = || figures.counter("dcm_bus_gaps_healed_total");
+    let (site, upkeep) = (Site::new().await, Arc::new(LocalBus::default()));
+    let bus: Arc<dyn Bus> = upkeep.clone();
+    site.add(1, "r1").await;
+    let running = start(relay(&site.journal, &bus));
+    copied(&site.journal, &bus).await;
+    running.stop().await;
+    assert_eq!(gaps(), 0, "a bus that was never used has lost nothing");
+
+    let reached = Some(Reached { order: PER_ADD, known: PER_ADD });
+    relay(&site.journal, &bus).resume(reached).await.unwrap();
+    assert_eq!(gaps(), 0);
+    // Its last messages are gone, or all with the stream.
+    let older = interrupted(&bus, 2).await;
+    relay(&site.journal, &older).resume(reached).await.unwrap();
+    assert_eq!(gaps(), 1);
+    relay(&site.journal, &local()).resume(reached).await.unwrap();
+    assert_eq!(gaps(), 2);
+    // Whether there was something before, a stream says itself; but not why, where messages grow old.
+    upkeep.remove(Stream::Events, 1..=PER_ADD).await.unwrap();
+    relay(&site.journal, &bus).resume(None).await.unwrap();
+    assert_eq!(gaps(), 3);
+    let events = Retention { max_age: Duration::from_secs(60), max_bytes: 0 };
+    let aging = StreamSettings { events, ..StreamSettings::default() };
+    relay(&site.journal, &bus).with_streams(aging).resume(None).await.unwrap();
+    assert_eq!(gaps(), 3);
+}
+
+#[tokio::test]
+async fn a_bus_that_was_never_seen_is_behind_by_the_whole_journal() {
+    let figures = Figures::default();
+    let _measured = metrics::set_default_local_recorder(&figures);
+    let site = Site::new().await;
+    site.add(1, "r1").await;
+    // Nobody listens there any more.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("nats://{address}").parse().unwrap();
+    let bus: Arc<dyn Bus> = Arc::new(NatsBus::connect(&url, NatsSettings::default()).await.unwrap());
+    let mut running = start(relay(&site.journal, &bus));
+    let state = tokio::time::timeout(LONG, running.health.changed()).await.unwrap();
+    assert!(matches!(state, Some(RelayState::Waiting { .. })), "{state:?}");
+    let deadline = Instant::now() + LONG;
+    let lag = || (figures.gauge("dcm_relay_lag_events"), figures.gauge("dcm_relay_lag_seconds"));
+    while lag().0 != PER_ADD as f64 || lag().1 <= 0.0 {
+        assert!(Instant::now() < deadline, "{:?}", lag());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.stop().await;
+    forget_figures();
+    assert_eq!(lag(), (0.0, 0.0));
+}
+
+#[tokio::test]
 async fn a_bus_that_is_new_in_each_process_begins_at_the_head() {
     let (site, bus) = (Site::new().await, local());
     let entity = site.add(1, "a.b").await;
@@ -165,6 +223,9 @@ async fn of_two_relays_one_is_fenced_and_stops() {
 
 #[tokio::test]
 async fn a_bus_of_another_journal_or_writer_stops_the_relay() {
+    let figures = Figures::default();
+    let _measured = metrics::set_default_local_recorder(&figures);
+    let halted = || figures.gauge("dcm_relay_halted_ratio");
     let (site, other, bus) = (Site::new().await, Site::new().await, local());
     let running = start(relay(&site.journal, &bus));
     site.add(1, "r1").await;
@@ -176,6 +237,7 @@ async fn a_bus_of_another_journal_or_writer_stops_the_relay() {
     let health = running.health.clone();
     assert!(matches!(running.end().await, RelayError::OtherJournal { .. }));
     assert!(matches!(health.state(), RelayState::Halted { reason } if reason.contains("DCM_EVENTS")));
+    assert_eq!(halted(), 1.0);
 
     let alien = Message {
         subject: "dcm.v1.event.subcloud.r1.subcloud-added".to_owned(),
@@ -185,6 +247,9 @@ async fn a_bus_of_another_journal_or_writer_stops_the_relay() {
     };
     bus.publish(Stream::Events, alien, None).await.unwrap();
     assert!(matches!(start(relay(&site.journal, &bus)).end().await, RelayError::Foreign { .. }));
+    assert_eq!(halted(), 1.0);
+    forget_figures();
+    assert_eq!(halted(), 0.0);
 }
 
 #[tokio::test]

@@ -90,7 +90,10 @@ impl Document {
         let roles = roles.into_iter().map(|role| role.name).collect();
         let rules = application_credential.and_then(|credential| credential.access_rules);
         Identity {
-            caller: Caller { actor: Actor { user_id: user.id, project_id, roles }, names },
+            caller: Caller {
+                actor: Actor { user_id: user.id, project_id, roles }.into(),
+                names: names.into(),
+            },
             expires_at,
             access_rules: rules.map(AccessRules::new),
         }
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn an_unscoped_token_has_neither() {
         let identity = document(json!({})).identity();
-        assert_eq!((identity.caller.actor.project_id, identity.caller.names.project), (None, None));
+        assert_eq!((&identity.caller.actor.project_id, &identity.caller.names.project), (&None, &None));
         assert!(identity.caller.actor.roles.is_empty());
     }
 

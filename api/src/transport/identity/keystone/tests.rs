@@ -302,7 +302,7 @@ async fn ac_39_41_the_token_alone_says_who_it_is() {
         [("X-Storage-Token", "good"), ("X-Role", "admin"), ("X-Roles", "admin"), ("X-User-Id", "root")];
     let caller = ask(&keystone, &pretended).await.unwrap();
     assert_eq!(
-        (caller.actor.user_id.as_str(), caller.actor.roles),
+        (caller.actor.user_id.as_str(), caller.actor.roles.clone()),
         ("id-of-good", vec!["reader".to_owned()])
     );
 }
