@@ -34,6 +34,19 @@ const DEADLINE: Duration = Duration::from_secs(8);
 const READERS: u32 = 8;
 /// Writers at once on PostgreSQL: the projector, a rebuild, and what keeps the rebuild's claim meanwhile.
 const WRITERS: u32 = 4;
+/// Settings of the connections to an embedded file. A lost tail is folded again from the journal: rows and checkpoint are
+/// lost together.
+const EMBEDDED: &[&str] =
+    &["pragma busy_timeout = 3000", "pragma journal_mode = wal", "pragma synchronous = normal"];
+/// Settings of the connections to a server. As above: one that crashes loses rows and checkpoint together, and the journal
+/// has it all.
+const SERVER: &[&str] = &["set statement_timeout = '5s'", "set synchronous_commit = off"];
+/// The same for those that write: their few statements go by keys, whatever the parameters, and need no plan each time.
+const SERVER_WRITER: &[&str] = &[
+    "set statement_timeout = '5s'",
+    "set synchronous_commit = off",
+    "set plan_cache_mode = force_generic_plan",
+];
 /// Serialises schema changes on PostgreSQL.
 const SCHEMA_LOCK: i64 = 0x64_63_6d_5f_70_72_6a;
 
@@ -105,10 +118,10 @@ impl ReadModels {
                 let file = data_dir.join("read-models.db");
                 let url = format!("sqlite://{}?mode=rwc", file.display());
                 // SQLite has one writer; more than one connection for it would only wait for each other.
-                (pool(&url, READERS, true).await?, pool(&url, 1, true).await?, true)
+                (pool(&url, READERS, EMBEDDED).await?, pool(&url, 1, EMBEDDED).await?, true)
             }
             Some(("postgres" | "postgresql", _)) => {
-                (pool(url, READERS, false).await?, pool(url, WRITERS, false).await?, false)
+                (pool(url, READERS, SERVER).await?, pool(url, WRITERS, SERVER_WRITER).await?, false)
             }
             _ => return Err(OpenError::UnknownUrl),
         };
@@ -317,21 +330,18 @@ pub(crate) fn install_drivers() {
     ONCE.call_once(sqlx::any::install_default_drivers);
 }
 
-async fn pool(url: &str, connections: u32, embedded: bool) -> Result<AnyPool, sqlx::Error> {
+async fn pool(
+    url: &str,
+    connections: u32,
+    settings: &'static [&'static str],
+) -> Result<AnyPool, sqlx::Error> {
     trusting(AnyPoolOptions::new())
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                if embedded {
-                    // A lost tail is folded again from the journal: rows and checkpoint are lost together.
-                    for pragma in ["busy_timeout = 3000", "journal_mode = wal", "synchronous = normal"] {
-                        connection.execute(sql(format!("pragma {pragma}"))).await?;
-                    }
-                } else {
-                    connection.execute("set statement_timeout = '5s'").await?;
-                    // As above: a server that crashes loses rows and checkpoint together, and the journal has it all.
-                    connection.execute("set synchronous_commit = off").await?;
+                for setting in settings {
+                    connection.execute(*setting).await?;
                 }
                 Ok(())
             })

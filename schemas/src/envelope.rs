@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{position::Position, stream::StreamId};
+use crate::{canonical, position::Position, stream::StreamId};
 
 /// Largest integer that RFC 8785, whose numbers are doubles, tells from its neighbours.
 const MAX_EXACT_INTEGER: u64 = (1 << 53) - 1;
@@ -123,7 +123,7 @@ impl Envelope {
         if !exact {
             return None;
         }
-        serde_json_canonicalizer::to_string(&Unsealed::of(self)).ok()
+        canonical::of(self)
     }
 
     /// The text to store. Empty only if the event cannot be rendered, in which case it cannot be sealed either.
@@ -155,50 +155,6 @@ impl Envelope {
         let canonical = serde_json_canonicalizer::to_string(&event).map_err(|_| BrokenChain::NotAnObject)?;
         let computed = chain_hash(previous_hash, &canonical);
         if stored == computed { Ok(()) } else { Err(BrokenChain::WrongHash { stored, computed }) }
-    }
-}
-
-/// An event without its hash, in the shape of [`Envelope`].
-#[derive(Serialize)]
-struct Unsealed<'a> {
-    id: &'a Uuid,
-    r#type: &'a str,
-    version: u32,
-    stream: &'a StreamId,
-    revision: u64,
-    recorded_at: &'a Timestamp,
-    actor: &'a Actor,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    correlation_id: &'a Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    causation_id: Option<&'a Uuid>,
-    command_id: &'a Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    command: Option<&'a CommandRecord>,
-    data: &'a Value,
-}
-
-impl<'a> Unsealed<'a> {
-    fn of(event: &'a Envelope) -> Self {
-        Self {
-            id: &event.id,
-            r#type: &event.r#type,
-            version: event.version,
-            stream: &event.stream,
-            revision: event.revision,
-            recorded_at: &event.recorded_at,
-            actor: &event.actor,
-            request_id: event.request_id.as_deref(),
-            correlation_id: &event.correlation_id,
-            causation_id: event.causation_id.as_ref(),
-            command_id: &event.command_id,
-            traceparent: event.traceparent.as_deref(),
-            command: event.command.as_ref(),
-            data: &event.data,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! and headers of messages, and the documents that describe them.
 
 pub mod asyncapi;
+mod canonical;
 pub mod cloudevents;
 pub mod documents;
 pub mod envelope;

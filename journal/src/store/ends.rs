@@ -1,7 +1,8 @@
-//! Where streams ended when this process last wrote: if nobody else has written since, that is where they end, and a
-//! flush need not ask.
+//! Where streams ended when this process last wrote or looked: if nobody else has written since, that is where they end, and
+//! a flush need not ask.
 
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
@@ -10,8 +11,10 @@ use super::batch::{Known, NewRow};
 /// How many streams are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
 
-/// What the writer of this process knows of the ends of streams.
-pub(super) struct Ends {
+/// What this process knows of the ends of streams, for its writer and for those that look.
+pub(super) struct Ends(Mutex<Remembered>);
+
+struct Remembered {
     /// The last order given when everything remembered was so.
     head: u64,
     last: LruCache<String, Known>,
@@ -22,22 +25,37 @@ pub(super) struct Ends {
 
 impl Ends {
     pub(super) fn new() -> Self {
-        Self { head: 0, last: LruCache::new(REMEMBERED), is_alone: false }
+        Self(Mutex::new(Remembered { head: 0, last: LruCache::new(REMEMBERED), is_alone: false }))
     }
 
     /// The last order given and the last events of `streams`, if they are remembered and likely still so.
-    pub(super) fn guess(&mut self, streams: &[&str]) -> Option<(u64, Vec<Known>)> {
-        let known = || streams.iter().map(|stream| self.last.get(*stream).cloned()).collect::<Option<_>>();
-        self.is_alone.then(known).flatten().map(|known| (self.head, known))
+    pub(super) fn guess(&self, streams: &[&str]) -> Option<(u64, Vec<Known>)> {
+        let mut all = self.all();
+        if !all.is_alone {
+            return None;
+        }
+        let known = streams.iter().map(|stream| all.last.get(*stream).cloned()).collect::<Option<_>>()?;
+        Some((all.head, known))
+    }
+
+    /// Takes in the last event of a stream as it was found just now. If somebody else has written it, the guess it is for
+    /// will be refused.
+    pub(super) fn found(&self, event: Known) {
+        let mut all = self.all();
+        // What was written since it was asked for is further on.
+        if all.last.peek(&event.stream).is_none_or(|known| known.revision < event.revision) {
+            all.last.put(event.stream.clone(), event);
+        }
     }
 
     /// Takes in what a flush has written on top of `head`.
-    pub(super) fn learn(&mut self, head: u64, rows: &[NewRow<'_>]) {
-        self.is_alone = head == self.head;
-        if !self.is_alone {
-            self.last.clear();
+    pub(super) fn learn(&self, head: u64, rows: &[NewRow<'_>]) {
+        let mut all = self.all();
+        all.is_alone = head == all.head;
+        if !all.is_alone {
+            all.last.clear();
         }
-        self.head = rows.last().map_or(head, |row| row.order);
+        all.head = rows.last().map_or(head, |row| row.order);
         for row in rows {
             let known = Known {
                 stream: row.stream.to_owned(),
@@ -46,14 +64,19 @@ impl Ends {
                 id: row.id.to_owned(),
                 hash: row.hash.to_owned(),
             };
-            self.last.put(known.stream.clone(), known);
+            all.last.put(known.stream.clone(), known);
         }
     }
 
     /// Remembers nothing: what was written last is not known, or others write too.
-    pub(super) fn forget(&mut self) {
-        self.last.clear();
-        self.is_alone = false;
+    pub(super) fn forget(&self) {
+        let mut all = self.all();
+        all.last.clear();
+        all.is_alone = false;
+    }
+
+    fn all(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_guessed_only_while_nobody_else_writes() {
-        let mut ends = Ends::new();
+        let ends = Ends::new();
         ends.learn(7, &[row(8, "a", 0)]);
         assert!(ends.guess(&["a"]).is_none(), "seven events were there already");
         ends.learn(8, &[row(9, "b", 4), row(10, "b", 5)]);
@@ -90,5 +113,23 @@ mod tests {
         assert!(ends.guess(&["a"]).is_none(), "it may have gone on with what somebody else wrote");
         ends.forget();
         assert!(ends.guess(&["b"]).is_none());
+    }
+
+    #[test]
+    fn what_a_look_finds_is_remembered_unless_something_was_written_since() {
+        let found = |stream: &str, revision| Known {
+            stream: stream.to_owned(),
+            revision,
+            order: 1,
+            id: "id".to_owned(),
+            hash: "hash".to_owned(),
+        };
+        let ends = Ends::new();
+        ends.learn(7, &[row(8, "a", 3)]);
+        ends.learn(8, &[]);
+        ends.found(found("a", 2));
+        ends.found(found("b", 6));
+        let known = ends.guess(&["a", "b"]).map(|(_, known)| known).unwrap_or_default();
+        assert_eq!(known.iter().map(|event| event.revision).collect::<Vec<_>>(), [3, 6]);
     }
 }

@@ -50,13 +50,14 @@ impl GroupCommit {
         journal: JournalId,
         head: u64,
         connect: Arc<C>,
+        ends: Arc<Ends>,
         session: Option<C::Session>,
     ) -> Self {
         let (queue, tickets) = mpsc::channel(QUEUE);
         let (groups, together) = mpsc::channel(together::QUEUE);
         let (announce, head) = watch::channel(head);
         let outage = Outage::of("journal's writer");
-        let (ends, tail) = (Ends::new(), Arc::<Tail>::default());
+        let tail = Arc::<Tail>::default();
         let kept = Arc::clone(&tail);
         let flusher = Flusher {
             journal,
@@ -112,7 +113,7 @@ struct Flusher<C: Connect> {
     connect: Arc<C>,
     /// Kept between flushes; none after a failure.
     session: Option<C::Session>,
-    ends: Ends,
+    ends: Arc<Ends>,
     tail: Arc<Tail>,
     /// Each flush of an outage fails, and is repeated: it is told once.
     outage: Outage,

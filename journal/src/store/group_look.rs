@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     ReadError,
-    sql::{Connect, Session, in_time, unsigned},
+    batch::Known,
+    ends::Ends,
+    sql::{Connect, Session, in_time},
 };
 
 /// Looks that wait; more wait outside.
@@ -28,9 +30,10 @@ struct Look {
 
 impl GroupLook {
     /// Starts the one who asks, which ends when this is dropped.
-    pub(super) fn start<C: Connect>(connect: Arc<C>) -> Self {
+    /// What it finds it leaves with `ends`: an append mostly follows.
+    pub(super) fn start<C: Connect>(connect: Arc<C>, ends: Arc<Ends>) -> Self {
         let (queue, looks) = mpsc::channel(QUEUE);
-        tokio::spawn(run(Asker { connect, session: None }, looks));
+        tokio::spawn(run(Asker { connect, session: None }, ends, looks));
         Self { queue }
     }
 
@@ -52,7 +55,7 @@ struct Asker<C: Connect> {
 
 impl<C: Connect> Asker<C> {
     /// Where `streams` end. A connection that was kept may have died since: then a new one is asked.
-    async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
+    async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<Known>> {
         if let Some(kept) = self.session.take() {
             match self.ask(kept, streams).await {
                 Err(error) if error.as_database_error().is_none() => {}
@@ -63,18 +66,14 @@ impl<C: Connect> Asker<C> {
         self.ask(new, streams).await
     }
 
-    async fn ask(
-        &mut self,
-        mut session: C::Session,
-        streams: &[&str],
-    ) -> sqlx::Result<Vec<(String, Option<i64>)>> {
-        let ends = in_time(session.ends(streams)).await?;
+    async fn ask(&mut self, mut session: C::Session, streams: &[&str]) -> sqlx::Result<Vec<Known>> {
+        let last = in_time(session.known(streams, &[])).await?;
         self.session = Some(session);
-        Ok(ends)
+        Ok(last)
     }
 }
 
-async fn run<C: Connect>(mut asker: Asker<C>, mut looks: mpsc::Receiver<Look>) {
+async fn run<C: Connect>(mut asker: Asker<C>, ends: Arc<Ends>, mut looks: mpsc::Receiver<Look>) {
     let mut together = Vec::new();
     while looks.recv_many(&mut together, STREAMS).await > 0 {
         // Whoever no longer waits needs no answer.
@@ -85,14 +84,15 @@ async fn run<C: Connect>(mut asker: Asker<C>, mut looks: mpsc::Receiver<Look>) {
         let mut streams: Vec<&str> = together.iter().map(|look| look.stream.as_str()).collect();
         streams.sort_unstable();
         streams.dedup();
-        let found = asker.ends(&streams).await;
-        let ends = found.and_then(|found| {
-            let known = found.into_iter().filter_map(|(stream, last)| Some((stream, last?)));
-            known.map(|(stream, last)| Ok((stream, unsigned(last)?))).collect::<sqlx::Result<HashMap<_, _>>>()
+        let found = asker.ends(&streams).await.map(|found| {
+            let last = found.iter().map(|event| (event.stream.clone(), event.revision)).collect();
+            found.into_iter().for_each(|event| ends.found(event));
+            last
         });
-        let ends = ends.map_err(|error| ReadError::Unavailable(error.to_string()));
+        let last = found.map_err(|error| ReadError::Unavailable(error.to_string()));
         for Look { stream, answer } in together.drain(..) {
-            let end = ends.as_ref().map(|ends| ends.get(&stream).copied()).map_err(Clone::clone);
+            let last: Result<&HashMap<String, u64>, _> = last.as_ref();
+            let end = last.map(|last| last.get(&stream).copied()).map_err(Clone::clone);
             // A caller that went away meanwhile does not hear it.
             let _ = answer.send(end);
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Journal,
     adapter::SqlJournal,
+    ends::Ends,
     esdb,
     group_commit::GroupCommit,
     group_look::GroupLook,
@@ -97,8 +98,8 @@ pub(super) async fn assemble<C: Connect, R: Reader + 'static>(
     let id = Uuid::try_parse(&id).map_err(|error| unusable(&sqlx::Error::Decode(error.into())))?;
     let head = reader.head().await.and_then(unsigned).map_err(|error| unusable(&error))?;
     let id = JournalId(id);
-    let connect = Arc::new(connect);
-    let looks = GroupLook::start(Arc::clone(&connect));
-    let writer = GroupCommit::start(id, head, connect, Some(session));
+    let (connect, ends) = (Arc::new(connect), Arc::new(Ends::new()));
+    let looks = GroupLook::start(Arc::clone(&connect), Arc::clone(&ends));
+    let writer = GroupCommit::start(id, head, connect, ends, Some(session));
     Ok(Arc::new(SqlJournal { id, reader, looks, writer }))
 }

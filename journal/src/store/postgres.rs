@@ -59,10 +59,6 @@ const WRITE_AT: &str = "with moved as (update journal_meta set head = $9 where h
         ) as new
     ) select count(*) from moved";
 
-const ENDS: &str =
-    "select wanted.stream, (select max(revision) from journal_event m where m.stream = wanted.stream)
-    from unnest($1) as wanted(stream)";
-
 /// Begins, takes the right to append, and gives the last order.
 async fn lock(connection: &mut PgConnection) -> sqlx::Result<i64> {
     let rows = sqlx::raw_sql(LOCK).fetch_all(connection).await?;
@@ -110,13 +106,11 @@ fn columns(rows: &[NewRow<'_>], head: i64) -> sqlx::Result<PgArguments> {
     Ok(values)
 }
 
-async fn ends(connection: &mut PgConnection, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
-    sqlx::query_as(ENDS).bind(streams).fetch_all(connection).await
-}
-
-/// Limits a session: a paused server or process must not hold others up for long, and a commit must be on disk.
+/// Limits a session: a paused server or process must not hold others up for long, and a commit must be on disk. Its few
+/// statements go by an index each, whatever their parameters: to plan them anew each time would cost more than the work.
 const SESSION: &str = "set statement_timeout = '5s';
     set idle_in_transaction_session_timeout = '5s';
+    set plan_cache_mode = force_generic_plan;
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
 struct Writer(PgConnectOptions);

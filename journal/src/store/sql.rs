@@ -90,8 +90,6 @@ pub(super) trait Session: Send {
     /// Outside of a transaction: writes `rows` and commits them, as `write` and `commit` do, if `head` still is the last order
     /// given. Whether it was; if not, nothing is written.
     async fn write_at(&mut self, head: u64, rows: &[NewRow<'_>]) -> sqlx::Result<bool>;
-    /// Outside of a transaction: the revision of the last event of each of `streams`; a stream may come twice.
-    async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>>;
     /// Commits; returns when all is on disk.
     async fn commit(&mut self) -> sqlx::Result<()>;
     /// Creates the tables and names the journal `id` where that was not done before, safe while others do the same.
@@ -148,7 +146,7 @@ pub(super) fn padded<'a>(items: &'a [&'a str]) -> impl Iterator<Item = &'a str> 
 
 /// Implements the traits of this module for one driver. `begin` starts a transaction that may write, `guard` keeps others
 /// from creating the tables at the same time. What is much quicker said in the engine's own words, the calling module has as
-/// the functions `lock`, `known`, `write`, `write_at` and `ends`.
+/// the functions `lock`, `known`, `write` and `write_at`.
 macro_rules! driver {
     ($database:ty, $connection:ty, begin: $begin:literal, guard: $guard:literal) => {
         #[async_trait::async_trait]
@@ -188,10 +186,6 @@ macro_rules! driver {
                     Some(last) => write_at(self, int(head), rows, int(last.order)).await,
                     None => Ok(true),
                 }
-            }
-
-            async fn ends(&mut self, streams: &[&str]) -> sqlx::Result<Vec<(String, Option<i64>)>> {
-                ends(self, streams).await
             }
 
             async fn commit(&mut self) -> sqlx::Result<()> {

@@ -97,18 +97,6 @@ async fn write_at(
     Ok(still)
 }
 
-async fn ends(
-    connection: &mut SqliteConnection,
-    streams: &[&str],
-) -> sqlx::Result<Vec<(String, Option<i64>)>> {
-    let mut select = QueryBuilder::<Sqlite>::new(
-        "select column1, (select max(revision) from journal_event where stream = column1) from (values ",
-    );
-    values(&mut select, streams);
-    select.push(")");
-    select.build_query_as().fetch_all(connection).await
-}
-
 struct Writer(SqliteConnectOptions);
 
 #[async_trait]

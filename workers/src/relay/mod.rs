@@ -47,6 +47,8 @@ pub use verify::{VerifyError, Window, verify};
 const BATCH: usize = 256;
 /// How often the journal is looked at when nobody rings.
 const LOOK: Duration = Duration::from_millis(75);
+/// How long what was appended may gather: publishing several events costs little more than publishing one.
+const GATHER: Duration = Duration::from_millis(3);
 /// How often the bus is looked at when there is nothing to publish.
 const LOOK_AT_BUS: Duration = Duration::from_secs(2);
 /// First pause after a failure that may pass; doubled each time.
@@ -147,7 +149,9 @@ impl Relay {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = rung => {}
-                changed = appended.changed() => if changed.is_err() { tokio::time::sleep(LOOK).await },
+                changed = appended.changed() => {
+                    tokio::time::sleep(if changed.is_err() { LOOK } else { GATHER }).await;
+                }
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
