@@ -298,11 +298,44 @@ async fn a_read_that_ends_early_is_gone_on_with() {
         let (expected, events) = following(&stream, None, 1);
         journal.append(&stream, expected, events).await.unwrap();
     }
+    let stream = new_stream();
+    let (expected, events) = following(&stream, None, 6);
+    let last = journal.append(&stream, expected, events).await.unwrap().last.order;
     node.faults.cut_read(4);
-    let first = journal.read_all(0, 100).await.unwrap();
-    assert_eq!(first.len(), 4);
-    let rest = journal.read_all(first[3].position.order, 100).await.unwrap();
-    assert_eq!(rest.len(), 6);
+    let all = journal.read_all(0, 100).await.unwrap();
+    assert_eq!(all.len(), 16);
+    node.faults.cut_read(2);
+    assert_eq!(journal.read_all(all[3].position.order, 100).await.unwrap(), all[4..]);
+    node.faults.cut_read(3);
+    assert_eq!(journal.read_all(0, 7).await.unwrap(), all[..7]);
+    node.faults.cut_read(2);
+    assert_eq!(journal.read_stream(&stream, 1, 100).await.unwrap().len(), 5);
+    node.faults.cut_read(2);
+    assert_eq!(journal.read_back(last, 9).await.unwrap(), all[7..]);
+}
+
+#[tokio::test]
+async fn the_end_behind_foreign_events_is_found_though_a_read_ends_early() {
+    let node = Node::start();
+    let journal = open_at(&node.url()).await;
+    for _ in 0..4 {
+        let stream = new_stream();
+        let (expected, events) = following(&stream, None, 1);
+        journal.append(&stream, expected, events).await.unwrap();
+    }
+    assert!(journal.head().await.unwrap() > 0);
+    let other = open_at(&node.url()).await;
+    for _ in 0..4 {
+        let stream = new_stream();
+        let (expected, events) = following(&stream, None, 1);
+        other.append(&stream, expected, events).await.unwrap();
+    }
+    node.store.write_foreign(3);
+    node.faults.cut_read(2);
+    let head = journal.head().await.unwrap();
+    let all = other.read_all(0, 100).await.unwrap();
+    assert_eq!(Some(head), all.last().map(|event| event.position.order));
+    assert_eq!(journal.read_all(all[3].position.order, 100).await.unwrap(), all[4..]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

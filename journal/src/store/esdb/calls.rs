@@ -46,6 +46,31 @@ pub(super) enum From {
     End,
 }
 
+impl From {
+    /// Where to go on behind the event at `last`.
+    fn go_on(self, last: u64) -> Self {
+        match self {
+            Self::Position(_) => Self::Position(last),
+            Self::Before(_) | Self::End => Self::Before(last),
+        }
+    }
+
+    /// Whether the event at `last` is the very one that reading began with.
+    fn is_at(self, last: u64) -> bool {
+        matches!(self, Self::Position(position) if position == last)
+    }
+
+    /// How many events an answer from here has that are known already, once it is gone on with.
+    fn repeated(self) -> usize {
+        usize::from(matches!(self, Self::Position(_)))
+    }
+
+    /// Whether an event of an answer from here is not known already, once it is gone on with.
+    fn brings(self, event: &RecordedEvent) -> bool {
+        !self.is_at(event.commit_position)
+    }
+}
+
 /// Makes calls; clones share the connection.
 #[derive(Clone)]
 pub(super) struct Calls {
@@ -66,8 +91,18 @@ impl Calls {
         from: u64,
         count: usize,
     ) -> Result<Vec<RecordedEvent>, Trouble> {
-        let place = RevisionOption::Revision(from);
-        self.read(PATIENCE, stream_request(name, ReadDirection::Forwards, place, count)).await
+        let (mut events, mut from): (Vec<RecordedEvent>, _) = (Vec::new(), from);
+        while events.len() < count {
+            let place = RevisionOption::Revision(from);
+            let left = count - events.len();
+            let page =
+                self.read(PATIENCE, stream_request(name, ReadDirection::Forwards, place, left)).await?;
+            // A server may end an answer early. Only one without an event says that there is none.
+            let Some(last) = page.last() else { break };
+            from = last.stream_revision + 1;
+            events.extend(page);
+        }
+        Ok(events)
     }
 
     /// The last event of a stream of the store.
@@ -89,7 +124,22 @@ impl Calls {
             filter: Some(filter_options::Filter::StreamIdentifier(expression)),
             window: Some(filter_options::Window::Max(SEARCH_WINDOW)),
         });
-        self.read(SCAN_PATIENCE, all_request(from, count, filter)).await
+        let (mut events, mut from): (Vec<RecordedEvent>, _) = (Vec::new(), from);
+        while events.len() < count {
+            let asked = if events.is_empty() { count } else { count - events.len() + from.repeated() };
+            let page = self.read(SCAN_PATIENCE, all_request(from, asked, filter.clone())).await?;
+            let page = page.into_iter().filter(|event| events.is_empty() || from.brings(event));
+            let news: Vec<RecordedEvent> = page.collect();
+            // As above; and where only the event is found that was asked from, there is none behind it.
+            let Some(last) = news.last().map(|event| event.commit_position) else { break };
+            let is_all = from.is_at(last);
+            events.extend(news);
+            if is_all {
+                break;
+            }
+            from = from.go_on(last);
+        }
+        Ok(events)
     }
 
     /// The store's very last event, whosever it is.
