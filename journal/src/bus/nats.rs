@@ -33,6 +33,7 @@ use super::{
 };
 use convert::Expected;
 use link::Link;
+use subscription::Pulling;
 pub use url::NatsUrl;
 
 /// How long handing a command to the connected client may take.
@@ -290,7 +291,8 @@ impl Bus for NatsBus {
             unavailable @ BusError::Unavailable { .. } => unavailable,
         })?;
         let messages = self.pull(&created, consumer.prefetch).await?;
-        Ok(Subscription::new(subscription::deliveries(self.clone(), stream, losses, messages)))
+        let pulling = Pulling { bus: self.clone(), consumer: created, prefetch: consumer.prefetch };
+        Ok(Subscription::new(subscription::deliveries(stream, losses, messages, pulling)))
     }
 
     async fn signal(&self, subject: &str, payload: Bytes) -> Result<(), BusError> {

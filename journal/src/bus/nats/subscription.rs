@@ -1,6 +1,10 @@
 //! Deliveries of a pull consumer, up to the first sign that they no longer come.
 
-use async_nats::jetstream::consumer::pull;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
 use async_nats::jetstream::{self, AckKind};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,17 +20,35 @@ use crate::bus::{BusError, Delivery, Stream};
 /// The longest reason sent with a `term`.
 const MAX_REASON: usize = 200;
 
+/// How long a new consumer may be unknown to servers that have no copy of it, or whose leader is being chosen.
+const STARTING: Duration = Duration::from_secs(3);
+/// Pause before it is asked again.
+const STARTING_PAUSE: Duration = Duration::from_millis(100);
+
+/// A consumer that messages are asked of.
+pub(super) struct Pulling {
+    pub(super) bus: NatsBus,
+    pub(super) consumer: PullConsumer,
+    /// Messages of one request.
+    pub(super) prefetch: usize,
+}
+
 struct Puller {
     losses: watch::Receiver<u64>,
     messages: pull::Stream,
+    pulling: Pulling,
+    /// Until then, that nobody answers means that the consumer is new; later, that it is gone.
+    starts_until: Instant,
 }
 
 /// Messages until the connection is lost, heartbeats are missed, or the consumer is gone; then the reason.
 pub(super) fn received(
     losses: watch::Receiver<u64>,
     messages: pull::Stream,
+    pulling: Pulling,
 ) -> BoxStream<'static, Result<jetstream::Message, String>> {
-    let puller = Puller { losses, messages };
+    let starts_within = if pulling.bus.copied.load(Ordering::Relaxed) { STARTING } else { Duration::ZERO };
+    let puller = Puller { losses, messages, pulling, starts_until: Instant::now() + starts_within };
     stream::unfold(Some(puller), |puller| async move {
         let mut puller = puller?;
         match puller.next().await {
@@ -39,12 +61,13 @@ pub(super) fn received(
 
 /// What was [`received`], as deliveries.
 pub(super) fn deliveries(
-    bus: NatsBus,
     stream: Stream,
     losses: watch::Receiver<u64>,
     messages: pull::Stream,
+    pulling: Pulling,
 ) -> BoxStream<'static, Result<Delivery, String>> {
-    let deliveries = received(losses, messages).then(move |received| {
+    let bus = pulling.bus.clone();
+    let deliveries = received(losses, messages, pulling).then(move |received| {
         let bus = bus.clone();
         async move {
             match delivery(&bus, stream, received?) {
@@ -62,12 +85,25 @@ pub(super) fn deliveries(
 
 impl Puller {
     async fn next(&mut self) -> Result<jetstream::Message, String> {
-        let next = tokio::select! {
-            biased;
-            _ = self.losses.changed() => return Err("the connection was lost".to_owned()),
-            next = self.messages.next() => next,
-        };
-        next.ok_or("the message stream ended")?.map_err(|error| error.to_string())
+        loop {
+            let next = tokio::select! {
+                biased;
+                _ = self.losses.changed() => return Err("the connection was lost".to_owned()),
+                next = self.messages.next() => next,
+            };
+            match next.ok_or("the message stream ended")? {
+                Err(error)
+                    if error.kind() == MessagesErrorKind::NoResponders
+                        && Instant::now() < self.starts_until =>
+                {
+                    tokio::time::sleep(STARTING_PAUSE).await;
+                    let Pulling { bus, consumer, prefetch } = &self.pulling;
+                    let again = bus.pull(consumer, *prefetch).await;
+                    self.messages = again.map_err(|error| error.to_string())?;
+                }
+                next => return next.map_err(|error| error.to_string()),
+            }
+        }
     }
 }
 

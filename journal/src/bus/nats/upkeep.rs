@@ -14,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde::{Deserialize, Serialize};
 
 use super::streams::{ADVISORIES, TERMINATED_JOB};
-use super::subscription::{self, Reply};
+use super::subscription::{self, Pulling, Reply};
 use super::{NatsBus, PULL_EXPIRY, convert};
 use crate::bus::{Bus, BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Server, Stream, Upkeep, upkeep};
 
@@ -85,7 +85,8 @@ impl Upkeep for NatsBus {
         let consumer: PullConsumer =
             self.request(on.create_consumer(config)).await?.map_err(convert::consumer_error)?;
         let messages = self.pull(&consumer, 1).await?;
-        let received = subscription::received(losses, messages);
+        let pulling = Pulling { bus: self.clone(), consumer, prefetch: 1 };
+        let received = subscription::received(losses, messages, pulling);
         let bus = self.clone();
         let given_up = received.then(move |received| {
             let bus = bus.clone();
