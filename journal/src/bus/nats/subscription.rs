@@ -21,9 +21,9 @@ use crate::bus::{BusError, Delivery, Stream};
 const MAX_REASON: usize = 200;
 
 /// How long a new consumer may be unknown to servers that have no copy of it, or whose leader is being chosen.
-const STARTING: Duration = Duration::from_secs(3);
+pub(super) const STARTING: Duration = Duration::from_secs(3);
 /// Pause before it is asked again.
-const STARTING_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const STARTING_PAUSE: Duration = Duration::from_millis(100);
 
 /// A consumer that messages are asked of.
 pub(super) struct Pulling {

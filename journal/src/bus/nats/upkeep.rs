@@ -1,6 +1,7 @@
 //! Reading what streams hold, removing from them, and what their consumers gave up.
 
 use std::ops::RangeInclusive;
+use std::time::Instant;
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
@@ -14,7 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde::{Deserialize, Serialize};
 
 use super::streams::{ADVISORIES, TERMINATED_JOB};
-use super::subscription::{self, Pulling, Reply};
+use super::subscription::{self, Pulling, Reply, STARTING, STARTING_PAUSE};
 use super::{NatsBus, PULL_EXPIRY, convert};
 use crate::bus::{Bus, BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Server, Stream, Upkeep, upkeep};
 
@@ -108,9 +109,32 @@ impl NatsBus {
 
     /// Messages up to the one with sequence `last`, at most `limit`.
     async fn page(&self, reader: &PullConsumer, last: u64, limit: usize) -> Result<Vec<Kept>, BusError> {
+        let give_up = Instant::now() + STARTING;
+        let mut page = Vec::new();
+        loop {
+            match self.fill(&mut page, reader, last, limit).await {
+                // A new reader's leader is still being chosen. Once it has read something, it must not be asked again.
+                Err(BusError::Unavailable { .. }) if page.is_empty() && Instant::now() < give_up => {
+                    tokio::time::sleep(STARTING_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+                Ok(()) if page.is_empty() && limit > 0 => {
+                    return Err(BusError::unavailable("a copy of the stream lags behind"));
+                }
+                Ok(()) => return Ok(page),
+            }
+        }
+    }
+
+    async fn fill(
+        &self,
+        page: &mut Vec<Kept>,
+        reader: &PullConsumer,
+        last: u64,
+        limit: usize,
+    ) -> Result<(), BusError> {
         let batch = reader.batch().max_messages(limit).expires(self.settings.request_timeout).messages();
         let mut batch = self.request(batch).await?.map_err(BusError::unavailable)?;
-        let mut page = Vec::new();
         while page.len() < limit {
             // A batch that ends early was slow, or was read from a copy that lags.
             let Some(received) = self.request(batch.next()).await? else { break };
@@ -123,10 +147,7 @@ impl NatsBus {
                 break;
             }
         }
-        match page.is_empty() && limit > 0 {
-            true => Err(BusError::unavailable("a copy of the stream lags behind")),
-            false => Ok(page),
-        }
+        Ok(())
     }
 
     async fn remove_one(&self, found: &stream::Stream, sequence: u64) -> Result<(), BusError> {
