@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::projection::Projection;
-use crate::store::sql;
+use crate::store::{bounded, sql};
 
 /// The tables that say what is read and how far it is.
 pub(crate) const TABLES: &[&str] = &[
@@ -165,12 +165,16 @@ pub(crate) async fn advance(
     Ok(query.execute(connection).await?.rows_affected() == versions.len() as u64)
 }
 
-/// Puts `epoch` on the checkpoints of everything that is read, unless they have a later one: who is about to move one is
-/// waited for, and whoever has an earlier epoch moves none from then on.
-pub(crate) async fn fence(pool: &AnyPool, epoch: i64) -> Result<(), sqlx::Error> {
+/// Puts `epoch` on the checkpoints of everything that is read: who is about to move one is waited for, though not for ever,
+/// and whoever has an earlier epoch moves none from then on. False if one has a later epoch: then the caller is fenced.
+pub(crate) async fn fence(pool: &AnyPool, epoch: i64) -> Result<bool, sqlx::Error> {
     let text = "update projection_checkpoint set epoch = $1 where epoch <= $1
          and (name, version) in (select name, active_version from read_model)";
-    sqlx::query(text).bind(epoch).execute(pool).await.map(drop)
+    bounded(sqlx::query(text).bind(epoch).execute(pool)).await?;
+    let later = "select count(*) from projection_checkpoint c
+         join read_model m on m.name = c.name and m.active_version = c.version where c.epoch > $1";
+    let later: i64 = bounded(sqlx::query_scalar(later).bind(epoch).fetch_one(pool)).await?;
+    Ok(later == 0)
 }
 
 /// An order as the databases hold it.

@@ -185,11 +185,12 @@ impl Projector {
     /// ended it, and every later one is refused.
     async fn stay_alone(&self, alone: &mut Alone<'_>, until: Instant) -> Result<(), sqlx::Error> {
         if !alone.is_so {
-            checkpoint::fence(&self.models.writes, self.epoch).await?;
+            alone.is_so = checkpoint::fence(&self.models.writes, self.epoch).await?;
             alone.edition.renew();
-            alone.is_so = true;
         }
-        alone.edition.alone_until(until.into_std());
+        if alone.is_so {
+            alone.edition.alone_until(until.into_std());
+        }
         Ok(())
     }
 
