@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::{
     Append, AppendError, Appended, Expected, Journal, NotAppended, ReadError, Traits,
-    batch::PendingAppend,
+    batch::{Known, PendingAppend},
+    ends::Ends,
     group_commit::GroupCommit,
     group_look::GroupLook,
     sql::{Reader, unsigned},
@@ -18,6 +19,7 @@ use super::{
 pub(super) struct SqlJournal<R> {
     pub(super) id: JournalId,
     pub(super) reader: R,
+    pub(super) ends: Arc<Ends>,
     pub(super) looks: GroupLook,
     pub(super) writer: GroupCommit,
 }
@@ -65,6 +67,7 @@ impl<R: Reader> Journal for SqlJournal<R> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
+        let era = self.ends.era();
         let rows = self.reader.stream(stream.as_str(), from, limit).await.map_err(|e| unreadable(&e))?;
         let events = rows.into_iter().map(|row| self.recorded(row)).collect::<Result<Vec<_>, _>>()?;
         for (revision, event) in (from..).zip(&events) {
@@ -72,6 +75,10 @@ impl<R: Reader> Journal for SqlJournal<R> {
                 let reason = format!("expected revision {revision} of {stream}");
                 return Err(ReadError::Corrupt { order: event.position.order, reason });
             }
+        }
+        // Nothing follows the last one: an append, which mostly does, need not ask for it.
+        if let Some(last) = events.last().filter(|_| events.len() < limit) {
+            self.ends.found(era, Known::of(last));
         }
         Ok(events)
     }

@@ -118,6 +118,20 @@ pub(super) struct Known {
     pub(super) hash: String,
 }
 
+impl Known {
+    /// An event that was read.
+    pub(super) fn of(event: &Recorded) -> Self {
+        let Recorded { position, envelope, .. } = event;
+        Self {
+            stream: envelope.stream.to_string(),
+            revision: envelope.revision,
+            order: position.order,
+            id: envelope.id.to_string(),
+            hash: envelope.hash.clone(),
+        }
+    }
+}
+
 /// A row to write.
 #[derive(Debug)]
 pub(super) struct NewRow<'a> {

@@ -1,6 +1,7 @@
 //! Where streams ended when this process last wrote or looked: if nobody else has written since, that is where they end, and
 //! a flush need not ask.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,11 +22,24 @@ struct Remembered {
     /// Whether nobody else wrote between the last two flushes: where several processes write in turn, a guess that is wrong
     /// costs more than it saves.
     is_alone: bool,
+    /// Goes up whenever everything is forgotten: what was read before is not remembered after.
+    era: u64,
 }
+
+impl Remembered {
+    fn clear(&mut self) {
+        self.last.clear();
+        self.era += 1;
+    }
+}
+
+/// What was remembered at all is no older than this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Era(u64);
 
 impl Ends {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Remembered { head: 0, last: LruCache::new(REMEMBERED), is_alone: false }))
+        Self(Mutex::new(Remembered { head: 0, last: LruCache::new(REMEMBERED), is_alone: false, era: 0 }))
     }
 
     /// The last order given and the last events of `streams`, if they are remembered and likely still so.
@@ -38,10 +52,35 @@ impl Ends {
         Some((all.head, known))
     }
 
-    /// Takes in the last event of a stream as it was found just now. If somebody else has written it, the guess it is for
-    /// will be refused.
-    pub(super) fn found(&self, event: Known) {
+    /// Whether it is worth asking where all streams end, instead of where each of `streams` does.
+    pub(super) fn may_know(&self, streams: &[&str]) -> bool {
+        let all = self.all();
+        all.is_alone && streams.iter().all(|stream| all.last.contains(*stream))
+    }
+
+    /// The last revisions of `streams`, if the last order given, `head`, was this process's: then nothing was written that is
+    /// not remembered. What it has written since counts too.
+    pub(super) fn revisions_at(&self, head: u64, streams: &[&str]) -> Option<HashMap<String, u64>> {
         let mut all = self.all();
+        if !all.is_alone || head > all.head {
+            return None;
+        }
+        let revision = |stream: &&str| Some(((*stream).to_owned(), all.last.get(*stream)?.revision));
+        streams.iter().map(revision).collect()
+    }
+
+    /// Now, to be told when what is read from here on has been found.
+    pub(super) fn era(&self) -> Era {
+        Era(self.all().era)
+    }
+
+    /// Takes in the last event of a stream, read in `era`. If somebody else has written since, the guess it is for will be
+    /// refused.
+    pub(super) fn found(&self, era: Era, event: Known) {
+        let mut all = self.all();
+        if Era(all.era) != era {
+            return;
+        }
         // What was written since it was asked for is further on.
         if all.last.peek(&event.stream).is_none_or(|known| known.revision < event.revision) {
             all.last.put(event.stream.clone(), event);
@@ -53,7 +92,7 @@ impl Ends {
         let mut all = self.all();
         all.is_alone = head == all.head;
         if !all.is_alone {
-            all.last.clear();
+            all.clear();
         }
         all.head = rows.last().map_or(head, |row| row.order);
         for row in rows {
@@ -71,7 +110,7 @@ impl Ends {
     /// Remembers nothing: what was written last is not known, or others write too.
     pub(super) fn forget(&self) {
         let mut all = self.all();
-        all.last.clear();
+        all.clear();
         all.is_alone = false;
     }
 
@@ -127,9 +166,25 @@ mod tests {
         let ends = Ends::new();
         ends.learn(7, &[row(8, "a", 3)]);
         ends.learn(8, &[]);
-        ends.found(found("a", 2));
-        ends.found(found("b", 6));
+        ends.found(ends.era(), found("a", 2));
+        ends.found(ends.era(), found("b", 6));
         let known = ends.guess(&["a", "b"]).map(|(_, known)| known).unwrap_or_default();
         assert_eq!(known.iter().map(|event| event.revision).collect::<Vec<_>>(), [3, 6]);
+        let before = ends.era();
+        ends.learn(9, &[row(10, "c", 0)]);
+        ends.learn(10, &[]);
+        ends.found(before, found("b", 6));
+        assert!(ends.guess(&["b"]).is_none(), "somebody else wrote since it was read");
+    }
+
+    #[test]
+    fn the_last_order_says_whether_what_is_remembered_is_all() {
+        let ends = Ends::new();
+        ends.learn(7, &[row(8, "a", 3)]);
+        assert!(!ends.may_know(&["a"]), "whether others write is not known yet");
+        ends.learn(8, &[row(9, "a", 4)]);
+        assert!(ends.may_know(&["a"]) && !ends.may_know(&["a", "b"]));
+        let revision = |head| ends.revisions_at(head, &["a"]).and_then(|found| found.get("a").copied());
+        assert_eq!([revision(8), revision(9), revision(10)], [Some(4), Some(4), None]);
     }
 }

@@ -15,6 +15,7 @@ mod group_commit;
 mod group_look;
 mod open;
 mod postgres;
+mod readers;
 mod scratch;
 mod sql;
 mod sqlite;

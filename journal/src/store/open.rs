@@ -100,6 +100,6 @@ pub(super) async fn assemble<C: Connect, R: Reader + 'static>(
     let id = JournalId(id);
     let (connect, ends) = (Arc::new(connect), Arc::new(Ends::new()));
     let looks = GroupLook::start(Arc::clone(&connect), Arc::clone(&ends));
-    let writer = GroupCommit::start(id, head, connect, ends, Some(session));
-    Ok(Arc::new(SqlJournal { id, reader, looks, writer }))
+    let writer = GroupCommit::start(id, head, connect, Arc::clone(&ends), Some(session));
+    Ok(Arc::new(SqlJournal { id, reader, ends, looks, writer }))
 }

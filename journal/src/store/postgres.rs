@@ -11,12 +11,11 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
 };
 
-use crate::sql::trusting;
-
 use super::{
     Journal, OpenError,
     batch::NewRow,
     open::assemble,
+    readers::Readers,
     sql::{self, Connect, KnownRow, PATIENCE},
 };
 
@@ -153,14 +152,14 @@ pub(super) async fn open_in(url: &str, schema: Option<&str>) -> Result<Arc<dyn J
             advice: "create a database with `createdb -T template0 -E UTF8`".to_owned(),
         });
     }
-    let reader = trusting(PgPoolOptions::new())
+    let reader = PgPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
         })
         .connect_lazy_with(options.clone());
-    assemble(&place, writer, reader, unusable).await
+    assemble(&place, writer, Readers::new(reader), unusable).await
 }
 
 /// Creates a schema in the database at `url`.

@@ -83,6 +83,8 @@ pub(super) type KnownRow = (String, i64, i64, String, String);
 pub(super) trait Session: Send {
     /// Begins a transaction, takes the right to append, and returns the last order given.
     async fn begin(&mut self) -> sqlx::Result<u64>;
+    /// The last order given; outside of a transaction.
+    async fn head(&mut self) -> sqlx::Result<u64>;
     /// The events with one of `ids`, and the last event of each of `streams` (an event may come twice).
     async fn known(&mut self, streams: &[&str], ids: &[&str]) -> sqlx::Result<Vec<Known>>;
     /// Writes `rows`, and the order of the last one as the last order given.
@@ -155,6 +157,11 @@ macro_rules! driver {
                 $crate::store::sql::unsigned(lock(self).await?)
             }
 
+            async fn head(&mut self) -> sqlx::Result<u64> {
+                use $crate::store::sql;
+                sql::unsigned(sqlx::query_scalar(sql::HEAD).fetch_one(&mut *self).await?)
+            }
+
             async fn known(
                 &mut self,
                 streams: &[&str],
@@ -210,7 +217,7 @@ macro_rules! driver {
         }
 
         #[async_trait::async_trait]
-        impl $crate::store::sql::Reader for sqlx::Pool<$database> {
+        impl $crate::store::sql::Reader for $crate::store::readers::Readers<$database> {
             async fn stream(
                 &self,
                 stream: &str,
@@ -218,46 +225,35 @@ macro_rules! driver {
                 limit: usize,
             ) -> sqlx::Result<Vec<(i64, String)>> {
                 use $crate::store::sql;
-                let mut connection = self.acquire().await?;
+                let mut taken = self.take().await?;
                 let rows = sqlx::query_as(sql::READ_STREAM)
                     .bind(stream)
                     .bind(sql::int(from))
                     .bind(sql::int(limit))
-                    .fetch_all(&mut *connection);
+                    .fetch_all(&mut *taken.connection);
                 let answer = sql::in_time(rows).await;
-                sql::give_back(connection, answer)
+                self.give_back(taken, answer)
             }
 
             async fn all(&self, after: u64, limit: usize) -> sqlx::Result<Vec<(i64, String)>> {
                 use $crate::store::sql;
-                let mut connection = self.acquire().await?;
+                let mut taken = self.take().await?;
                 let rows = sqlx::query_as(sql::READ_ALL)
                     .bind(sql::int(after))
                     .bind(sql::int(limit))
-                    .fetch_all(&mut *connection);
+                    .fetch_all(&mut *taken.connection);
                 let answer = sql::in_time(rows).await;
-                sql::give_back(connection, answer)
+                self.give_back(taken, answer)
             }
 
             async fn head(&self) -> sqlx::Result<i64> {
                 use $crate::store::sql;
-                let mut connection = self.acquire().await?;
-                let head = sqlx::query_scalar(sql::HEAD).fetch_one(&mut *connection);
+                let mut taken = self.take().await?;
+                let head = sqlx::query_scalar(sql::HEAD).fetch_one(&mut *taken.connection);
                 let answer = sql::in_time(head).await;
-                sql::give_back(connection, answer)
+                self.give_back(taken, answer)
             }
         }
     };
 }
 pub(super) use driver;
-
-/// Returns a connection to its pool, unless it failed: then it is closed without asking the server, which may never answer.
-pub(super) fn give_back<DB: sqlx::Database, T>(
-    connection: sqlx::pool::PoolConnection<DB>,
-    answer: sqlx::Result<T>,
-) -> sqlx::Result<T> {
-    if answer.is_err() {
-        drop(connection.detach());
-    }
-    answer
-}

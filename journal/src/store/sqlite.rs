@@ -14,12 +14,11 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::sql::trusting;
-
 use super::{
     Journal, OpenError,
     batch::NewRow,
     open::assemble,
+    readers::Readers,
     sql::{self, Connect, KnownRow, PATIENCE},
 };
 
@@ -128,7 +127,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<Arc<dyn Journal>, OpenError>
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true);
-    let reader = trusting(SqlitePoolOptions::new())
+    let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
         .connect_lazy_with(options.clone().pragma("query_only", "on"));
@@ -137,7 +136,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<Arc<dyn Journal>, OpenError>
         reason: error.to_string(),
         advice: "choose another --data-dir, or restore the file from a backup".to_owned(),
     };
-    assemble(&path.display().to_string(), Writer(options), reader, unusable).await
+    assemble(&path.display().to_string(), Writer(options), Readers::new(reader), unusable).await
 }
 
 /// Makes directory and file for their owner alone; SQLite gives its side files the same mode.
