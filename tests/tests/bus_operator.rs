@@ -79,6 +79,16 @@ async fn a_bus_is_proved_and_repaired_beside_a_running_deployment() {
     rename(&deployment, "repaired").await;
     bus(&deployment, &["verify"]).await.ok();
 
+    // The front, which no limit has removed.
+    stream.purge().sequence(3).await.unwrap();
+    let said = bus(&deployment, &["verify"]).await;
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    for part in ["2 events are lost at the front", "2 missing", "no limit of the stream explains that"] {
+        assert!(said.stdout.contains(part), "{}", said.stdout);
+    }
+    let done = json(bus(&deployment, &["repair", "--json", "--set", soon]).await);
+    assert!(done["refilled"] == true && done["findings"]["agrees"] == true, "{done}");
+
     // The whole stream is gone: the relay refills it by itself.
     context.delete_stream("DCM_EVENTS").await.unwrap();
     rename(&deployment, "refilled").await;

@@ -21,7 +21,7 @@ use crate::serve::{bus, lock};
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Compare ids, order and previous positions of the journal's events with the messages on the bus; exits with 1 if
-    /// they differ.
+    /// they differ. Events older than the first message are no difference if a limit of the stream explains that.
     Verify {
         /// The first event to look for, such as `ce-position` of a message or the `position` of an event.
         #[arg(long, value_name = "POSITION", conflicts_with = "last")]
@@ -55,8 +55,9 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Publish again what is missing on the bus, marked as replayed, and remove what does not belong there. A relay may
-    /// run meanwhile. Refused when the bus is ahead of the journal or holds another journal's events.
+    /// Publish again what is missing on the bus, marked as replayed, and remove what does not belong there. Everything
+    /// from the first difference on is published again: the whole stream, if events are lost at its front (`verify` says
+    /// so). A relay may run meanwhile. Refused when the bus is ahead of the journal or holds another journal's events.
     Repair {
         /// Begin with nothing, whatever the bus holds: also if it is ahead of the journal, or of another one.
         #[arg(long)]
@@ -195,6 +196,9 @@ async fn repair(rebuild: bool, output: &Output) -> Result<ExitCode, Failure> {
         line(json(&done)?)?;
         return Ok(code(&done.findings));
     }
+    if done.refilled {
+        line("the stream was filled anew from the first event")?;
+    }
     if let Some(from) = done.republished_from {
         line(format_args!("published again from {from}"))?;
     }
@@ -245,6 +249,13 @@ fn show(found: &Findings) -> Result<(), Failure> {
     }
     if found.dropped > 0 {
         line(format_args!("{} events are older than what the bus keeps", found.dropped))?;
+    }
+    if found.lost_at_front > 0 {
+        line(format_args!(
+            "{} events are lost at the front of the stream: a repair fills it anew from the first event, and its \
+             consumers get everything once more, marked as replayed",
+            found.lost_at_front
+        ))?;
     }
     let kinds = [
         ("missing", &found.missing),

@@ -196,6 +196,10 @@ impl Upkeep for LocalBus {
         Ok(self.shared(stream).lock().read(from, limit))
     }
 
+    async fn extent(&self, stream: Stream) -> Result<upkeep::Extent, BusError> {
+        Ok(self.shared(stream).lock().extent())
+    }
+
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {
         self.shared(stream).lock().remove(sequences);
         Ok(())

@@ -2,13 +2,14 @@
 //! consumers gave up.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dcm_domain::value::Timestamp;
 use futures::stream::BoxStream;
 
 use super::delivery::{Settle, Verdict};
-use super::{Bus, BusError, Message, Stream};
+use super::{Bus, BusError, Message, Retention, Stream};
 
 /// A bus that can be kept. Apart from [`Bus`], so that nobody who only uses the bus can remove from it.
 #[async_trait]
@@ -16,6 +17,10 @@ pub trait Upkeep: Bus {
     /// What a stream holds from sequence `from` on, in its order: at most `limit` messages, and none only if there are
     /// none, or no stream. Errors: `Invalid` for the work queue, whose messages belong to their consumer.
     async fn read(&self, stream: Stream, from: u64, limit: usize) -> Result<Vec<Kept>, BusError>;
+
+    /// What a stream holds now, and the limits by which it removes its oldest messages: those that it has, whatever
+    /// [`Bus::ensure_streams`] was told last. Of one that does not exist: nothing, and no limits.
+    async fn extent(&self, stream: Stream) -> Result<Extent, BusError>;
 
     /// Removes the messages with these sequences; consumers pass over them. What is gone already is no error.
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError>;
@@ -26,6 +31,39 @@ pub trait Upkeep: Bus {
     /// What consumers of the other streams than [`Stream::Dead`] give up, and gave up since the streams were set up.
     /// Whoever asks at the same time shares it; what is not settled comes again. It ends as a subscription does.
     async fn given_up(&self) -> Result<GivenUps, BusError>;
+}
+
+/// What a stream holds at one moment, and how much it may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Sequence of the first message kept; of an empty stream, the next one that will be given out. Every sequence before
+    /// it was given out and is gone.
+    pub first_sequence: u64,
+    /// The last sequence given out; 0 when none was.
+    pub last_sequence: u64,
+    /// How many messages are kept.
+    pub messages: u64,
+    /// Their size, as it counts for [`Retention::max_bytes`].
+    pub bytes: u64,
+    /// The limits of age and size.
+    pub retention: Retention,
+    /// The number of messages above which the oldest are dropped; zero sets no limit.
+    pub max_messages: u64,
+    /// When the stream was created, and before which nothing was stored in it; `None` if that is not known.
+    pub created: Option<Timestamp>,
+}
+
+impl Extent {
+    /// Of a stream that does not exist.
+    pub(super) const ABSENT: Self = Self {
+        first_sequence: 1,
+        last_sequence: 0,
+        messages: 0,
+        bytes: 0,
+        retention: Retention { max_age: Duration::ZERO, max_bytes: 0 },
+        max_messages: 0,
+        created: None,
+    };
 }
 
 /// What a bus runs on.

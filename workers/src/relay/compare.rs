@@ -1,6 +1,9 @@
 //! What a journal and a bus say of the same events, held against each other message by message.
 
-use dcm_journal::bus::Kept;
+use std::time::Duration;
+
+use dcm_domain::value::Timestamp;
+use dcm_journal::bus::{Kept, Retention};
 use dcm_schemas::cloudevents::Received;
 use dcm_schemas::{JournalId, Position, Recorded};
 use serde::Serialize;
@@ -8,6 +11,11 @@ use uuid::Uuid;
 
 /// How many differences of a kind are told one by one; all are counted.
 const TOLD: usize = 20;
+/// What a message takes at most beside the text of its event: headers, which mostly say again what the text says; subject;
+/// and what a server stores with it.
+const AROUND: u64 = 2048;
+/// How far apart clocks may be: an event is recorded by that of one host, and its message grows old by that of another.
+const CLOCKS: Duration = Duration::from_secs(10);
 
 /// What a comparison found. As JSON it is the answer of `dcm bus verify --json`: fields are added, none is renamed.
 #[derive(Debug, Clone, Serialize)]
@@ -22,8 +30,11 @@ pub struct Findings {
     pub events: u64,
     /// Messages that were looked at.
     pub messages: u64,
-    /// Events of the window older than the oldest message: no longer kept, and no difference.
+    /// Events of the window older than the oldest message, which the stream's limits can have removed: no difference.
     pub dropped: u64,
+    /// Of those that are missing, how many are older than the oldest message, and no limit of the stream explains it. A
+    /// repair fills the stream anew from the first event for them.
+    pub lost_at_front: u64,
     /// Events that are not on the bus.
     pub missing: Differences,
     /// Events that are on it again.
@@ -81,10 +92,116 @@ pub(super) struct Contradictions {
 /// The end of the part of the stream that is as a relay would have written it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sound {
+    /// Order of its first event.
+    first: u64,
     /// Order of its last event.
     pub order: u64,
     /// Sequence of its last message.
     pub sequence: u64,
+}
+
+/// The front of the stream after its messages were read: what its limits removed meanwhile stands before it. Limits remove
+/// the oldest messages, and only those (NATS, "Streams": retention policy `limits`, discard policy `old`).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Front {
+    /// Order of the first message, if it is of an event of this journal.
+    pub order: Option<u64>,
+    /// Its sequence; of an empty stream, the next one that will be given out.
+    pub first_sequence: u64,
+    /// The last sequence given out; 0 when none was.
+    pub last_sequence: u64,
+    /// How many messages the stream holds.
+    pub messages: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// The limits of age and size; zero is none.
+    pub kept: Retention,
+    /// The limit of their number; zero is none.
+    pub max_messages: u64,
+    /// When the stream was created, if that is known.
+    pub created: Option<Timestamp>,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Front {
+    /// How many sequences stand before the first message. Every message took one, so that no more can have been there.
+    fn gone_before(&self) -> u64 {
+        self.first_sequence.saturating_sub(1)
+    }
+
+    /// How many sequences behind the first message have none: limits did not do that.
+    fn gone_behind(&self) -> u64 {
+        let given = self.last_sequence.saturating_add(1).saturating_sub(self.first_sequence);
+        given.saturating_sub(self.messages)
+    }
+
+    /// Whether the stream would remove its oldest message if it held so many messages and bytes more.
+    fn overflows(&self, messages: u64, bytes: u64) -> bool {
+        let over = |limit: u64, held: u64| limit > 0 && held > limit;
+        over(self.kept.max_bytes, self.bytes.saturating_add(bytes))
+            || over(self.max_messages, self.messages.saturating_add(messages))
+    }
+
+    /// Whether the message of an event of `recorded` can have grown too old. It was stored when the event was recorded,
+    /// or later, much later by a refill, and not before the stream was created. So it is no older than it is taken for
+    /// here: if that is too young, age did not remove it; if it is old enough, age may have.
+    fn may_be_too_old(&self, recorded: Timestamp) -> bool {
+        let stored = self.created.map_or(recorded, |created| created.max(recorded));
+        let age = self.now.micros().saturating_sub(stored.micros()).saturating_add(micros(CLOCKS));
+        !self.kept.max_age.is_zero() && age >= micros(self.kept.max_age)
+    }
+
+    /// The limits and how far they are used, for a person.
+    fn limits(&self) -> String {
+        let age = match self.kept.max_age.is_zero() {
+            true => "it has no max_age".to_owned(),
+            false => format!("max_age is {:?}", self.kept.max_age),
+        };
+        let bytes = match self.kept.max_bytes {
+            0 => "no max_bytes".to_owned(),
+            most => format!("{} bytes of max_bytes {most} are used", self.bytes),
+        };
+        match self.max_messages {
+            0 => format!("{age}, {bytes}"),
+            most => format!("{age}, {bytes}, {} messages of {most} are there", self.messages),
+        }
+    }
+}
+
+/// Microseconds, as [`Timestamp`] counts them.
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The events of the window before a place of the stream: the first ones of the window.
+struct Before<'a> {
+    front: &'a Front,
+    /// How many they are.
+    count: usize,
+    /// Whether the stream is so full that it can have removed the last of them, and so every one before that.
+    full: bool,
+}
+
+impl Before<'_> {
+    /// Whether limits of the stream can have removed the message of the event, one of these, that is number `index` of
+    /// the window.
+    fn explains(&self, index: usize, event: &Wanted) -> bool {
+        // The last of them is the first one from the front.
+        let from_front = self.count.saturating_sub(index) as u64;
+        from_front <= self.front.gone_before() && (self.full || self.front.may_be_too_old(event.recorded))
+    }
+
+    /// What is wrong with those that nothing explains, for a person.
+    fn unexplained(&self) -> String {
+        let mut what =
+            format!("not on the bus, and no limit of the stream explains that: {}", self.front.limits());
+        let stored = self.front.gone_before();
+        if stored < self.count as u64 {
+            what.push_str(&format!("; no more than {stored} messages were ever stored before its first one"));
+        }
+        what
+    }
 }
 
 /// An event that is looked for.
@@ -92,6 +209,9 @@ struct Wanted {
     order: u64,
     id: Uuid,
     previous: u64,
+    recorded: Timestamp,
+    /// How many bytes its message takes on the stream at most.
+    room: u64,
     /// The message that was found first.
     found: Option<u64>,
 }
@@ -101,8 +221,6 @@ pub(super) struct Comparison {
     journal: JournalId,
     head: u64,
     wanted: Vec<Wanted>,
-    /// Order of the oldest message of this journal.
-    oldest: Option<u64>,
     /// Order of the latest event that was seen on the stream.
     latest: u64,
     messages: u64,
@@ -122,7 +240,6 @@ impl Comparison {
             journal,
             head,
             wanted: Vec::new(),
-            oldest: None,
             latest: 0,
             messages: 0,
             sound: None,
@@ -137,8 +254,14 @@ impl Comparison {
 
     /// The next event of the window, which follows `previous` in the journal.
     pub(super) fn want(&mut self, event: &Recorded, previous: u64) {
-        let (order, id) = (event.position.order, event.envelope.id);
-        self.wanted.push(Wanted { order, id, previous, found: None });
+        self.wanted.push(Wanted {
+            order: event.position.order,
+            id: event.envelope.id,
+            previous,
+            recorded: event.envelope.recorded_at,
+            room: event.body.len() as u64 + AROUND,
+            found: None,
+        });
     }
 
     /// The next message. What is of events outside the window is passed over.
@@ -161,7 +284,6 @@ impl Comparison {
             return self.alien(Some(received.position), Some(id), sequence, what);
         }
         self.messages += 1;
-        self.oldest = Some(self.oldest.map_or(order, |oldest| oldest.min(order)));
         if order > self.head {
             self.contradictions.ahead = self.contradictions.ahead.max(Some(order));
             let what = format!("the journal ends at {}", self.head);
@@ -219,7 +341,8 @@ impl Comparison {
         }
         self.broken |= !sound;
         if !self.broken {
-            self.sound = Some(Sound { order, sequence });
+            let first = self.sound.map_or(order, |sound| sound.first);
+            self.sound = Some(Sound { first, order, sequence });
         }
     }
 
@@ -234,9 +357,44 @@ impl Comparison {
         self.foreign.add(Difference { position, id, sequence: Some(sequence), what });
     }
 
-    /// Up to where the stream is as a relay would have written it; `None` if it is not from the beginning.
-    pub(super) fn sound(&self) -> Option<Sound> {
-        self.sound
+    /// Up to where the stream is as a relay would have written it; `None` if it is not from the beginning: also if the
+    /// limits of the stream, whose front is `front`, do not explain that it begins where it does. Events that stand
+    /// further behind instead, as when a refill broke off, do not make up for that.
+    pub(super) fn sound(&self, front: &Front) -> Option<Sound> {
+        self.sound.filter(|sound| {
+            // It began there when it was read, and may have given way further since.
+            let before = self.before(sound.first.max(self.oldest(front)), front);
+            let mut events = self.wanted.iter().enumerate().take(before.count);
+            events.all(|(index, event)| before.explains(index, event))
+        })
+    }
+
+    /// The events before the order `first`, where a message of the stream stands.
+    fn before<'a>(&self, first: u64, front: &'a Front) -> Before<'a> {
+        let count = self.wanted.partition_point(|wanted| wanted.order < first);
+        let (before, behind) = self.wanted.split_at(count);
+        // Of those before, the last one had to give way last. If the window ends before the stream begins, that is one of
+        // its later events.
+        let room = match behind.is_empty() {
+            false => before.last().map(|wanted| wanted.room),
+            true => before.iter().map(|wanted| wanted.room).max(),
+        };
+        // What is missing behind may have been there when others had to give way.
+        let most = usize::try_from(front.gone_behind()).unwrap_or(usize::MAX);
+        let holes = behind.iter().filter(|wanted| wanted.found.is_none()).take(most);
+        let (messages, bytes) = holes.fold((1, room.unwrap_or(0)), |(messages, bytes): (u64, u64), hole| {
+            (messages + 1, bytes.saturating_add(hole.room))
+        });
+        Before { front, count, full: front.overflows(messages, bytes) }
+    }
+
+    /// Order of the oldest event that the stream holds, as far as is known: of its first message, or of the first event of
+    /// the window that was found and is still there. Everything is older than what an empty stream holds.
+    fn oldest(&self, front: &Front) -> u64 {
+        let is_there = |wanted: &&Wanted| wanted.found.is_some_and(|found| found >= front.first_sequence);
+        let found = self.wanted.iter().find(is_there).map(|wanted| wanted.order);
+        let nothing = if front.messages == 0 { u64::MAX } else { 0 };
+        front.order.into_iter().chain(found).min().unwrap_or(nothing)
     }
 
     /// Order of the latest event that was seen on the stream.
@@ -248,19 +406,29 @@ impl Comparison {
         &self.contradictions
     }
 
-    /// What was found, once every message was taken. `oldest` is the order of the oldest message of the stream, which
-    /// may stand before those that were taken.
-    pub(super) fn findings(self, oldest: Option<u64>) -> Findings {
+    /// What was found, once every message was taken. `front` is that of the stream, which may stand before those that were
+    /// taken.
+    pub(super) fn findings(self, front: &Front) -> Findings {
         let at = |order| Position { journal: self.journal, order };
-        let oldest = oldest.into_iter().chain(self.oldest).min();
-        let is_dropped = |wanted: &&Wanted| oldest.is_some_and(|oldest| wanted.order < oldest);
+        let before = self.before(self.oldest(front), front);
+        let unexplained = before.unexplained();
+        let (mut dropped, mut lost_at_front) = (0, 0);
         let mut missing = Differences::default();
-        for wanted in self.wanted.iter().filter(|wanted| wanted.found.is_none() && !is_dropped(wanted)) {
+        for (index, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| wanted.found.is_none()) {
+            let what = if index >= before.count {
+                "not on the bus"
+            } else if before.explains(index, wanted) {
+                dropped += 1;
+                continue;
+            } else {
+                lost_at_front += 1;
+                unexplained.as_str()
+            };
             missing.add(Difference {
                 position: Some(at(wanted.order)),
                 id: Some(wanted.id),
                 sequence: None,
-                what: "not on the bus".to_owned(),
+                what: what.to_owned(),
             });
         }
         let kinds = [&missing, &self.doubled, &self.out_of_order, &self.wrong_previous, &self.foreign];
@@ -270,7 +438,8 @@ impl Comparison {
             to: self.wanted.last().map(|wanted| at(wanted.order)),
             events: self.wanted.len() as u64,
             messages: self.messages,
-            dropped: self.wanted.iter().filter(is_dropped).count() as u64,
+            dropped,
+            lost_at_front,
             missing,
             doubled: self.doubled,
             out_of_order: self.out_of_order,

@@ -2,7 +2,8 @@
 //!
 //! A stream is written at its end only, so a hole cannot be filled where it is. The stream is kept up to the first
 //! difference; what comes after is published again, in order and marked as replayed, and what stood there is removed.
-//! Consumers keep their places and see the rest once more.
+//! Consumers keep their places and see the rest once more. If events are lost before its first message, and no limit of
+//! the stream explains that, nothing of it is kept: it is filled anew from the first event.
 //!
 //! It begins with one fenced message: the first event that is to be published again, at the end of the stream. It
 //! fences off a relay that is at work, and says to whoever goes on after it where to go on and what is replayed: from
@@ -35,6 +36,8 @@ const GRACE: Duration = Duration::from_secs(60);
 pub struct Repaired {
     /// Position of the first event that was published again under the fence; `None` if none had to be.
     pub republished_from: Option<Position>,
+    /// Whether the stream was filled anew from the first event: it was empty, or nothing of it was kept.
+    pub refilled: bool,
     /// Events up to this one are marked as replayed.
     pub replayed_to: Option<Position>,
     /// Sequences of the messages that were removed: the first and the last.
@@ -111,7 +114,9 @@ impl Repair {
         let findings = verify(&*self.journal, &*self.bus, Window::ALL, GRACE).await?;
         let at = |order| Position { journal: self.journal.id(), order };
         let replayed_to = republished_from.and(Some(at(cut.replayed_to))).filter(|to| to.order > 0);
-        Ok(Repaired { republished_from, replayed_to, removed, findings })
+        let is_anew = compared.last_kept == 0 || (republished_from.is_some() && cut.order == 0);
+        let refilled = is_anew && head > 0;
+        Ok(Repaired { republished_from, refilled, replayed_to, removed, findings })
     }
 
     /// What stops a relay stops a repair: to publish over it would hide that events were lost.
@@ -135,7 +140,7 @@ impl Repair {
             let replayed_to = self.journal.head().await?;
             return Ok(Cut { order: 0, sequence: 0, replayed_to });
         }
-        let sound = compared.comparison.sound();
+        let sound = compared.comparison.sound(&compared.front);
         let (order, sequence) = sound.map_or((0, 0), |sound| (sound.order, sound.sequence));
         // Sequences that were given out and are gone behind the last message were events too: those that follow.
         let removed = tail.sequence.saturating_sub(compared.last_kept);

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+use dcm_domain::value::Timestamp;
 use dcm_journal::bus::{BusError, Stream, Upkeep};
 use dcm_journal::store::{Journal, ReadError};
 use dcm_schemas::{Position, cloudevents};
 use tokio::time::Instant;
 
-use super::compare::{Comparison, Findings};
+use super::compare::{Comparison, Findings, Front};
 
 /// Events or messages read at once.
 const PAGE: usize = 1000;
 /// Pause between two looks at a bus that is behind or away.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often the front of a stream is looked at that moves meanwhile.
+const LOOKS: u32 = 5;
 
 /// Which events are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +47,8 @@ pub enum VerifyError {
 }
 
 /// Compares the events of `window` with the messages of [`Stream::Events`]. A relay may be at work meanwhile: what is
-/// not on the bus yet, and a bus that is away, is waited for, at most for `patience`.
+/// not on the bus yet, and a bus that is away, is waited for, at most for `patience`. What is missing before the first
+/// message counts as dropped only as far as the stream's own limits, as they are now, can have removed it.
 ///
 /// # Errors
 /// [`VerifyError`]: one of the two could not be read.
@@ -60,7 +65,7 @@ pub async fn verify(
                 tokio::time::sleep(LOOK).await;
             }
             compared => {
-                return compared.map(|Compared { comparison, oldest, .. }| comparison.findings(oldest));
+                return compared.map(|Compared { comparison, front, .. }| comparison.findings(&front));
             }
         }
     }
@@ -69,8 +74,8 @@ pub async fn verify(
 /// A comparison of which every message was taken.
 pub(super) struct Compared {
     pub(super) comparison: Comparison,
-    /// Order of the oldest message on the stream.
-    pub(super) oldest: Option<u64>,
+    /// The front of the stream.
+    pub(super) front: Front,
     /// Sequence of the last message on the stream; 0 if it has none.
     pub(super) last_kept: u64,
 }
@@ -91,7 +96,6 @@ pub(super) async fn compared(
     let head = journal.head().await?;
     let mut comparison = Comparison::new(journal.id(), head);
     want(&mut comparison, journal, window, to).await?;
-    let oldest = oldest(journal, bus).await?;
     let mut next = match window {
         // Whatever stands between the events of the window stands near the end too.
         Window::Last(count) => end.saturating_sub(count.saturating_mul(2).saturating_add(PAGE as u64)).max(1),
@@ -107,7 +111,9 @@ pub(super) async fn compared(
             comparison.take(kept);
         }
     }
-    Ok(Compared { comparison, oldest, last_kept })
+    // Asked last: what had to give way while messages were read is missing before it.
+    let front = front(journal, bus).await?;
+    Ok(Compared { comparison, front, last_kept })
 }
 
 /// Waits until the event `order` is on the bus, or the time is up.
@@ -122,12 +128,33 @@ async fn await_order(bus: &dyn Upkeep, order: u64, deadline: Instant) -> Result<
     }
 }
 
-/// Order of the oldest message of this journal's, which stands first unless something is wrong.
-async fn oldest(journal: &dyn Journal, bus: &dyn Upkeep) -> Result<Option<u64>, VerifyError> {
-    let first = bus.read(Stream::Events, 1, 1).await?;
-    let message = first.into_iter().next().and_then(|kept| kept.message.ok());
-    let position = message.and_then(|message| cloudevents::position(&message.headers));
-    Ok(position.filter(|position| position.journal == journal.id()).map(|Position { order, .. }| order))
+/// The front of the stream. It moves whenever a full stream takes a message: what the stream holds and its first message
+/// belong together if the front did not move in between.
+async fn front(journal: &dyn Journal, bus: &dyn Upkeep) -> Result<Front, VerifyError> {
+    let mut looks = 0;
+    loop {
+        let before = bus.extent(Stream::Events).await?.first_sequence;
+        let first = bus.read(Stream::Events, 1, 1).await?;
+        let extent = bus.extent(Stream::Events).await?;
+        looks += 1;
+        if extent.first_sequence != before && looks < LOOKS {
+            continue;
+        }
+        let message = first.into_iter().next().and_then(|kept| kept.message.ok());
+        let position = message.and_then(|message| cloudevents::position(&message.headers));
+        let ours = position.filter(|position| position.journal == journal.id());
+        return Ok(Front {
+            order: ours.map(|Position { order, .. }| order),
+            first_sequence: extent.first_sequence,
+            last_sequence: extent.last_sequence,
+            messages: extent.messages,
+            bytes: extent.bytes,
+            kept: extent.retention,
+            max_messages: extent.max_messages,
+            created: extent.created,
+            now: Timestamp::from(Utc::now()),
+        });
+    }
 }
 
 /// Puts every event of the window, up to the order `to`, on the list.

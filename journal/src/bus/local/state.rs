@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::given_up::Abandoned;
 use crate::bus::delivery::Verdict;
+use crate::bus::upkeep::Extent;
 use crate::bus::{
     BusError, Consumer, GaveUp, Kept, Message, PublishError, Published, Start, Stream, subject,
 };
@@ -123,6 +124,19 @@ impl StreamState {
     pub(super) fn read(&self, from: u64, limit: usize) -> Vec<Kept> {
         let kept = self.kept.range(from..).take(limit);
         kept.map(|(&sequence, message)| Kept { sequence, message: Ok(message.clone()) }).collect()
+    }
+
+    /// What is kept. Only the number of messages is limited.
+    pub(super) fn extent(&self) -> Extent {
+        let next = self.last_sequence + 1;
+        Extent {
+            first_sequence: self.kept.first_key_value().map_or(next, |(&sequence, _)| sequence),
+            last_sequence: self.last_sequence,
+            messages: self.kept.len() as u64,
+            bytes: self.kept.values().map(|message| message.size() as u64).sum(),
+            max_messages: self.capacity as u64,
+            ..Extent::ABSENT
+        }
     }
 
     /// Removes messages; what was delivered of them may still be settled.

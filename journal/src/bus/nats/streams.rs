@@ -152,6 +152,16 @@ fn config(name: &str, kept: Retention, settings: &StreamSettings) -> Config {
     }
 }
 
+/// What a stream with this configuration keeps: what [`config`] was given, or somebody set since.
+pub(super) fn retention(config: &Config) -> Retention {
+    Retention { max_age: config.max_age, max_bytes: limit(config.max_bytes) }
+}
+
+/// A limit as ours, zero for none, of what JetStream says, -1 for none.
+pub(super) fn limit(told: i64) -> u64 {
+    u64::try_from(told).unwrap_or(0)
+}
+
 /// The configuration that makes an existing stream what is wanted, and what changes; `None` if it is that already. What
 /// else somebody set, such as its placement, stays. Errors: NATS cannot change it, and what to do.
 fn adapted(existing: &Config, wanted: &Config) -> Result<Option<(Config, Vec<String>)>, String> {
@@ -237,6 +247,15 @@ mod tests {
             adapted(&existing, &stream_config(Stream::Events, &settings)).unwrap().unwrap();
         assert_eq!((config.num_replicas, config.max_age, config.max_bytes), (3, kept.max_age, -1));
         assert_eq!((config.description.as_deref(), changes.len()), (Some("ours"), 3));
+    }
+
+    #[test]
+    fn what_a_stream_keeps_is_read_as_it_was_set() {
+        let settings = StreamSettings::default();
+        for kept in [settings.events, settings.dead, Retention { max_age: Duration::ZERO, max_bytes: 0 }] {
+            let config = config("any", kept, &settings);
+            assert_eq!((retention(&config), limit(config.max_messages)), (kept, 0));
+        }
     }
 
     #[test]

@@ -14,9 +14,10 @@ use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::streams::{ADVISORIES, TERMINATED_JOB};
+use super::streams::{ADVISORIES, TERMINATED_JOB, limit, retention};
 use super::subscription::{self, Pulling, Reply, STARTING, STARTING_PAUSE};
 use super::{NatsBus, PULL_EXPIRY, convert};
+use crate::bus::upkeep::Extent;
 use crate::bus::{Bus, BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Server, Stream, Upkeep, upkeep};
 
 /// Type of the advisory that a message was delivered as often as it may be.
@@ -53,6 +54,26 @@ impl Upkeep for NatsBus {
         // Unused, the server would forget it a little later.
         let _ = self.request(found.delete_consumer(&reader.cached_info().name)).await;
         page
+    }
+
+    async fn extent(&self, stream: Stream) -> Result<Extent, BusError> {
+        let Some(found) = self.find(stream).await? else { return Ok(Extent::ABSENT) };
+        let info = found.cached_info();
+        let state = &info.state;
+        let created = i64::try_from(info.created.unix_timestamp_nanos() / 1000).ok();
+        Ok(Extent {
+            // Of a stream that was never used, servers say 0.
+            first_sequence: match state.messages {
+                0 => state.last_sequence.saturating_add(1),
+                _ => state.first_sequence,
+            },
+            last_sequence: state.last_sequence,
+            messages: state.messages,
+            bytes: state.bytes,
+            retention: retention(&info.config),
+            max_messages: limit(info.config.max_messages),
+            created: created.map(Timestamp::from_micros),
+        })
     }
 
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {

@@ -5,7 +5,9 @@
 mod figures;
 mod local;
 mod nats;
+#[macro_use]
 mod repair;
+mod retention;
 mod site;
 
 use std::collections::BTreeMap;
