@@ -136,6 +136,10 @@ impl Projection for AlarmsProjection {
         Source::Each(Subcloud::KIND)
     }
 
+    fn needs_transaction(&self, event: &Event) -> Result<bool, ProjectError> {
+        Ok(event.kind() == Subcloud::KIND && Change::of(event.subcloud()?).is_some())
+    }
+
     async fn apply(
         &self,
         connection: &mut AnyConnection,

@@ -150,12 +150,7 @@ pub(crate) async fn advance(
     versions: &[(&'static str, i64)],
     step: Advance,
 ) -> Result<bool, sqlx::Error> {
-    let places = (0..versions.len()).map(|index| format!("(${}, ${})", 2 * index + 5, 2 * index + 6));
-    let text = format!(
-        "update projection_checkpoint set position = $1, epoch = $2, event_time = $3
-         where position = $4 and epoch <= $2 and (name, version) in (values {})",
-        places.collect::<Vec<_>>().join(", ")
-    );
+    let (text, _) = advancing(versions.len());
     let query = sqlx::query(sql(text))
         .bind(signed(step.to))
         .bind(step.epoch)
@@ -163,6 +158,18 @@ pub(crate) async fn advance(
         .bind(signed(step.from));
     let query = versions.iter().fold(query, |query, (name, version)| query.bind(*name).bind(*version));
     Ok(query.execute(connection).await?.rows_affected() == versions.len() as u64)
+}
+
+/// The statement that does so for `count` versions, and the number of the parameter after its own: those of the step (to,
+/// epoch, event time, from), then name and version of each.
+pub(crate) fn advancing(count: usize) -> (String, usize) {
+    let places = (0..count).map(|index| format!("(${}, ${})", 2 * index + 5, 2 * index + 6));
+    let text = format!(
+        "update projection_checkpoint set position = $1, epoch = $2, event_time = $3
+         where position = $4 and epoch <= $2 and (name, version) in (values {})",
+        places.collect::<Vec<_>>().join(", ")
+    );
+    (text, 2 * count + 5)
 }
 
 /// Puts `epoch` on the checkpoints of everything that is read: who is about to move one is waited for, though not for ever,

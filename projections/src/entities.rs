@@ -171,6 +171,10 @@ impl<A: Entity> Projection for EntityProjection<A> {
         Source::Each(A::KIND)
     }
 
+    fn needs_transaction(&self, event: &Event) -> Result<bool, ProjectError> {
+        Ok(event.kind() == A::KIND)
+    }
+
     async fn apply(
         &self,
         connection: &mut AnyConnection,

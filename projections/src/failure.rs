@@ -52,16 +52,19 @@ impl Failure {
     }
 }
 
-/// Notes that a version has stopped.
+/// Notes that a version has stopped at `position`, unless it is elsewhere by now, or somebody with a later epoch than `epoch`
+/// moves it: then it has not.
 pub(crate) async fn set(
     connection: &mut AnyConnection,
-    name: &str,
-    version: i64,
+    (name, version): (&str, i64),
+    (position, epoch): (u64, i64),
     failure: &Failure,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into projection_failure (name, version, position, event_id, event_type, reason, failed_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
+         select c.name, c.version, cast($3 as bigint), cast($4 as text), cast($5 as text), cast($6 as text),
+            cast($7 as bigint)
+         from projection_checkpoint c where c.name = $1 and c.version = $2 and c.position = $8 and c.epoch <= $9
          on conflict (name, version) do update set position = excluded.position, event_id = excluded.event_id,
             event_type = excluded.event_type, reason = excluded.reason, failed_at = excluded.failed_at",
     )
@@ -72,6 +75,8 @@ pub(crate) async fn set(
     .bind(failure.event_type.clone())
     .bind(failure.reason.replace('\0', "\u{fffd}"))
     .bind(failure.failed_at.micros())
+    .bind(signed(position))
+    .bind(epoch)
     .execute(connection)
     .await
     .map(drop)

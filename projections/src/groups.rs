@@ -138,6 +138,10 @@ impl Projection for GroupsProjection {
         Source::Each(SubcloudGroup::KIND)
     }
 
+    fn needs_transaction(&self, event: &Event) -> Result<bool, ProjectError> {
+        Ok(event.kind() == SubcloudGroup::KIND)
+    }
+
     async fn apply(
         &self,
         connection: &mut AnyConnection,

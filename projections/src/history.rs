@@ -11,11 +11,12 @@ use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
 use crate::batch::Event;
-use crate::checkpoint::signed;
+use crate::memory::Memory;
 use crate::projection::{ProjectError, Projection, Source};
-use crate::rows::{Known, Target};
+use crate::rows::{Cell, Known, Target};
 use crate::store::{ReadModels, bounded, sql};
 use crate::table::Table;
+use crate::writing::Writing;
 
 /// The one projection of histories.
 pub(crate) const PROJECTION: HistoryProjection = HistoryProjection;
@@ -37,6 +38,21 @@ pub struct HistoryFilter {
     pub after_revision: Option<u64>,
     /// At most so many.
     pub limit: u32,
+}
+
+impl HistoryFilter {
+    /// Each comparison that must hold, and with what. What is not asked for is no condition: an index has use for all.
+    fn conditions(&self) -> Vec<(&'static str, Cell)> {
+        let text = |asked: Option<&String>| asked.filter(|asked| !asked.is_empty()).cloned().map(Cell::from);
+        let conditions = [
+            ("revision >", self.after_revision.map(Cell::from)),
+            ("recorded_at >=", self.since.map(Cell::from)),
+            ("recorded_at <=", self.until.map(Cell::from)),
+            ("type =", text(self.event_type.as_ref())),
+            ("actor =", text(self.actor.as_ref())),
+        ];
+        conditions.into_iter().filter_map(|(condition, value)| Some((condition, value?))).collect()
+    }
 }
 
 /// One entry of a history.
@@ -66,22 +82,15 @@ impl History {
         bounded(async {
             let mut tx = self.models.reads.begin().await?;
             let version = ReadModels::active_version(&mut tx, PROJECTION.name()).await?;
-            let text = format!(
-                "select position, body from subcloud_history_v{version}
-             where uuid = $1 and revision > $2 and recorded_at >= $3 and recorded_at <= $4
-               and (cast($5 as text) = '' or type = $5) and (cast($6 as text) = '' or actor = $6)
-             order by revision limit $7"
-            );
-            let rows = sqlx::query(sql(text))
-                .bind(uuid.to_string())
-                .bind(filter.after_revision.map_or(-1, signed))
-                .bind(filter.since.map_or(i64::MIN, Timestamp::micros))
-                .bind(filter.until.map_or(i64::MAX, Timestamp::micros))
-                .bind(filter.event_type.clone().unwrap_or_default())
-                .bind(filter.actor.clone().unwrap_or_default())
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut *tx)
-                .await?;
+            let conditions = filter.conditions();
+            let mut text = format!("select position, body from subcloud_history_v{version} where uuid = $1");
+            for (place, (condition, _)) in (3..).zip(&conditions) {
+                text.push_str(&format!(" and {condition} ${place}"));
+            }
+            text.push_str(" order by revision limit $2");
+            let query = sqlx::query(sql(text)).bind(uuid.to_string()).bind(i64::from(filter.limit));
+            let query = conditions.into_iter().fold(query, |query, (_, value)| value.bind(query));
+            let rows = query.fetch_all(&mut *tx).await?;
             rows.iter()
                 .map(|row| {
                     let order = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
@@ -103,14 +112,21 @@ impl Projection for HistoryProjection {
         "history"
     }
 
+    fn generation(&self) -> i64 {
+        2
+    }
+
+    // The first generation had other indices.
+    fn knows(&self, generation: i64) -> bool {
+        generation <= self.generation()
+    }
+
     fn tables(&self) -> Vec<Table> {
         let columns = "uuid text not null, revision bigint not null, position bigint not null, type text not null, \
              actor text not null, recorded_at bigint not null, body text not null";
-        let table = Table::new("subcloud_history", &["uuid", "revision"], columns)
-            .index("time", "uuid, recorded_at")
-            .index("type", "uuid, type, revision")
-            .index("actor", "uuid, actor, revision");
-        vec![table]
+        // One index for every filter: what of a subcloud is left out is told by the index, and only what is shown is read.
+        let filter = "uuid, revision, recorded_at, type, actor";
+        vec![Table::new("subcloud_history", &["uuid", "revision"], columns).index("filter", filter)]
     }
 
     fn source(&self) -> Source {
@@ -122,6 +138,21 @@ impl Projection for HistoryProjection {
         connection: &mut AnyConnection,
         version: i64,
         batch: &[Event],
+    ) -> Result<(), ProjectError> {
+        let mut writing = Writing::now(connection);
+        self.go_on(&mut writing, version, batch, &mut Memory::default()).await
+    }
+
+    fn needs_transaction(&self, _: &Event) -> Result<bool, ProjectError> {
+        Ok(false)
+    }
+
+    async fn go_on(
+        &self,
+        writing: &mut Writing<'_>,
+        version: i64,
+        batch: &[Event],
+        _: &mut Memory,
     ) -> Result<(), ProjectError> {
         let mut rows = Vec::new();
         for event in batch.iter().filter(|event| event.kind() == Subcloud::KIND) {
@@ -140,6 +171,6 @@ impl Projection for HistoryProjection {
         }
         let table = format!("subcloud_history_v{version}");
         let target = Target { table: &table, columns: &COLUMNS, key: 2, known: Known::Refuse };
-        Ok(target.write(connection, rows).await?)
+        Ok(writing.write(target, rows).await?)
     }
 }

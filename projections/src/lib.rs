@@ -4,6 +4,7 @@
 //! rebuilt at any time; each version has tables of its own, and one row says which version is read.
 
 mod alarms;
+mod apply;
 mod ask;
 mod associations;
 mod batch;
@@ -19,6 +20,7 @@ mod memory;
 mod options;
 mod peer_groups;
 mod place;
+mod port;
 mod progress;
 mod projection;
 mod projector;
@@ -31,6 +33,7 @@ mod subclouds;
 mod system_peers;
 mod table;
 mod verify;
+mod writing;
 
 pub use alarms::{AlarmRow, Alarms};
 pub use associations::{AssociationRow, Associations};
@@ -45,6 +48,8 @@ pub use history::{History, HistoryFilter, HistoryRow};
 pub use memory::Memory;
 pub use options::{Options, OptionsRows};
 pub use peer_groups::{PeerGroupRow, PeerGroups};
+pub use place::Place;
+pub use port::{NotApplied, ReadModelStore};
 pub use progress::Progress;
 pub use projection::{ProjectError, Projection, Source};
 pub use projector::Projector;
@@ -56,3 +61,4 @@ pub use subclouds::{BackupRunRow, Changes, Key, RunRow, StateCount, SubcloudRow,
 pub use system_peers::{SystemPeerRow, SystemPeers};
 pub use table::Table;
 pub use verify::{Extent, Verified, VerifyError};
+pub use writing::Writing;

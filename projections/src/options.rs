@@ -152,6 +152,14 @@ impl Projection for OptionsProjection {
         Source::Together
     }
 
+    fn needs_transaction(&self, event: &Event) -> Result<bool, ProjectError> {
+        Ok(match event.kind() {
+            SwUpdateOptions::KIND => true,
+            Subcloud::KIND => matches!(event.subcloud()?, SubcloudEvent::SubcloudDeleted(_)),
+            _ => false,
+        })
+    }
+
     async fn apply(
         &self,
         connection: &mut AnyConnection,

@@ -9,6 +9,7 @@ use sqlx::AnyConnection;
 use crate::batch::Event;
 use crate::memory::Memory;
 use crate::table::Table;
+use crate::writing::Writing;
 
 /// Folds events into the tables of one read model.
 #[async_trait]
@@ -52,12 +53,21 @@ pub trait Projection: Send + Sync {
     /// [`ProjectError`]; the caller then rolls back.
     async fn go_on(
         &self,
-        connection: &mut AnyConnection,
+        writing: &mut Writing<'_>,
         version: i64,
         batch: &[Event],
         _memory: &mut Memory,
     ) -> Result<(), ProjectError> {
-        self.apply(connection, version, batch).await
+        self.apply(writing.connection(), version, batch).await
+    }
+
+    /// Whether [`go_on`](Self::go_on) changes anything for `event` otherwise than through [`Writing`], so that it needs a
+    /// transaction around it.
+    ///
+    /// # Errors
+    /// [`ProjectError::Unreadable`].
+    fn needs_transaction(&self, _event: &Event) -> Result<bool, ProjectError> {
+        Ok(true)
     }
 }
 

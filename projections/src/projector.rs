@@ -12,18 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dcm_journal::store::Journal;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, Connection as _};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Event};
-use crate::checkpoint::{self, Advance};
-use crate::edition::Edition;
-use crate::failure::{self, Failure};
-use crate::memory::Memories;
+use crate::failure::Failure;
 use crate::place::Place;
+use crate::port::{NotApplied, ReadModelStore};
 use crate::progress::counts;
 use crate::projection::ProjectError;
 use crate::store::ReadModels;
@@ -42,8 +38,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const ATTEMPTS: u32 = 5;
 
 /// Follows one journal into one set of read models, under one epoch of the projector's lease.
-pub struct Projector {
-    models: Arc<ReadModels>,
+pub struct Projector<S: ReadModelStore = ReadModels> {
+    store: Arc<S>,
     journal: Arc<dyn Journal>,
     epoch: i64,
     bell: Arc<Notify>,
@@ -55,32 +51,29 @@ pub struct Projector {
 }
 
 /// Whether nobody else writes what is read. Ends with whoever projects.
-struct Alone<'a> {
-    edition: &'a Edition,
+struct Alone<'a, S: ReadModelStore> {
+    store: &'a S,
     is_so: bool,
 }
 
-impl<'a> Alone<'a> {
-    const fn not_yet(edition: &'a Edition) -> Self {
-        Self { edition, is_so: false }
+impl<'a, S: ReadModelStore> Alone<'a, S> {
+    const fn not_yet(store: &'a S) -> Self {
+        Self { store, is_so: false }
     }
 }
 
-impl Drop for Alone<'_> {
+impl<S: ReadModelStore> Drop for Alone<'_, S> {
     fn drop(&mut self) {
-        self.edition.not_alone();
+        self.store.not_alone();
     }
 }
 
-/// Where the read models are, and what is remembered of their rows, as the last step left them. A step that fails leaves
-/// nothing: then the database is asked.
+/// Where the read models are, and what the store keeps of them, as the last step left them. A step that fails leaves
+/// nothing: then the store is asked.
 #[derive(Default)]
-struct Known {
+struct Known<K> {
     places: Vec<Place>,
-    memories: Memories,
-    /// The connection that the last step was committed on: a pool would ask it twice a step whether it lives. Not of an
-    /// embedded file, whose one writer is everybody's.
-    connection: Option<PoolConnection<Any>>,
+    kept: K,
 }
 
 /// What one step did.
@@ -105,8 +98,15 @@ struct Trouble {
 impl Projector {
     /// A projector that writes under `epoch` and looks at the journal whenever `bell` is rung.
     pub fn new(models: Arc<ReadModels>, journal: Arc<dyn Journal>, epoch: i64, bell: Arc<Notify>) -> Self {
+        Self::over(models, journal, epoch, bell)
+    }
+}
+
+impl<S: ReadModelStore> Projector<S> {
+    /// As [`new`](Projector::new), over any store of read models.
+    pub fn over(store: Arc<S>, journal: Arc<dyn Journal>, epoch: i64, bell: Arc<Notify>) -> Self {
         let (troubled, read) = (Mutex::default(), Mutex::default());
-        Self { models, journal, epoch, bell, lease: None, troubled, read }
+        Self { store, journal, epoch, bell, lease: None, troubled, read }
     }
 
     /// The same under a lease that is this process's until the moment that `lease` shows: so long, what is read need not be
@@ -129,7 +129,7 @@ impl Projector {
         let mut appended = self.journal.appended();
         let mut failing = false;
         let mut known = Known::default();
-        let mut alone = Alone::not_yet(&self.models.edition);
+        let mut alone = Alone::not_yet(self.store.as_ref());
         while !stop.is_cancelled() {
             // Register for the bell before looking, so that no ring is missed.
             let rung = self.bell.notified();
@@ -150,7 +150,7 @@ impl Projector {
                         failing = false;
                     }
                     if let Some(order) = step.reached {
-                        self.models.progress().reached(order);
+                        self.store.reached(order);
                         progressed(order);
                     }
                     if step.more {
@@ -183,13 +183,13 @@ impl Projector {
 
     /// Says until when nobody else writes what is read, once nobody else can: whoever was in the middle of a commit has
     /// ended it, and every later one is refused.
-    async fn stay_alone(&self, alone: &mut Alone<'_>, until: Instant) -> Result<(), sqlx::Error> {
+    async fn stay_alone(&self, alone: &mut Alone<'_, S>, until: Instant) -> Result<(), sqlx::Error> {
         if !alone.is_so {
-            alone.is_so = checkpoint::fence(&self.models.writes, self.epoch).await?;
-            alone.edition.renew();
+            alone.is_so = self.store.fence(self.epoch).await?;
+            self.store.renewed();
         }
         if alone.is_so {
-            alone.edition.alone_until(until.into_std());
+            self.store.alone_until(until);
         }
         Ok(())
     }
@@ -203,13 +203,13 @@ impl Projector {
         Ok(self.go_on(&mut Known::default()).await?.reached)
     }
 
-    /// As [`step`](Self::step), from where `known` says, or from where the database says if it knows nothing.
-    async fn go_on(&self, known: &mut Known) -> Result<Step, ProjectError> {
-        let Known { mut places, mut memories, mut connection } = std::mem::take(known);
+    /// As [`step`](Self::step), from where `known` says, or from where the store says if it knows nothing.
+    async fn go_on(&self, known: &mut Known<S::Kept>) -> Result<Step, ProjectError> {
+        let Known { mut places, mut kept } = std::mem::take(known);
         if places.is_empty() {
             places = self.places().await?;
         }
-        let mut step = self.go_on_together(&mut places, &mut memories, &mut connection).await?;
+        let mut step = self.go_on_together(&mut places, &mut kept).await?;
         let mut moved = step.reached.is_some();
         let front = self.front(&places);
         for place in &mut places {
@@ -224,9 +224,9 @@ impl Projector {
         }
         let counting = places.iter().filter(|place| counts(place.projection.name(), stopped(place)));
         step.reached = counting.map(|place| place.position).min().filter(|_| moved);
-        // An idle look asks the database anew, and so does every one while something is wrong.
+        // An idle look asks the store anew, and so does every one while something is wrong.
         if moved && self.troubles().is_empty() {
-            *known = Known { places, memories, connection };
+            *known = Known { places, kept };
         }
         Ok(step)
     }
@@ -234,16 +234,17 @@ impl Projector {
     /// Where the active read models are. Those that were stopped by another projector, or before a restart, are tried again,
     /// each alone.
     async fn places(&self) -> Result<Vec<Place>, ProjectError> {
-        let mut places = self.models.places().await?;
+        let mut places = self.store.places().await?;
         self.note_versions(places.iter().map(Place::key).collect());
         // Into tables of another shape nothing can be folded: their own program does, or they are filled anew.
         places.retain(|place| place.projection.knows(place.generation));
+        let journal = self.store.journal().to_string();
         for place in &places {
             if place.has_failed {
                 let again = Trouble { portion: 1, attempts: 0, next: Some(Instant::now()) };
                 self.troubles().entry(place.key()).or_insert(again);
             }
-            if place.journal != self.models.journal.to_string() {
+            if place.journal != journal {
                 self.stop_as_foreign(place).await?;
             }
         }
@@ -254,7 +255,7 @@ impl Projector {
     fn note_versions(&self, versions: Vec<(&'static str, i64)>) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if *read != versions {
-            self.models.edition.renew();
+            self.store.renewed();
             *read = versions;
         }
     }
@@ -273,12 +274,7 @@ impl Projector {
     }
 
     /// Takes all that are equally far one batch further. One that cannot take it is left to be tried alone.
-    async fn go_on_together(
-        &self,
-        places: &mut [Place],
-        memories: &mut Memories,
-        connection: &mut Option<PoolConnection<Any>>,
-    ) -> Result<Step, ProjectError> {
+    async fn go_on_together(&self, places: &mut [Place], kept: &mut S::Kept) -> Result<Step, ProjectError> {
         const STILL: Step = Step { reached: None, more: false };
         while let Some(front) = self.front(places) {
             let batch = match self.journal.recent(front, BATCH) {
@@ -296,20 +292,22 @@ impl Projector {
                 return Ok(STILL);
             };
             let together: Vec<&Place> = places.iter().filter(|place| at_front(place)).collect();
-            match self.apply(&together, &batch, memories, connection).await {
-                Ok(()) => {
+            // What was kept is gone with a batch that is not applied.
+            match self.apply(&together, &batch, std::mem::take(kept)).await {
+                Ok(next) => {
+                    *kept = next;
                     for place in places.iter_mut().filter(|place| at_front(place)) {
                         place.position = last.order();
                         place.has_failed = false;
                     }
                     return Ok(Step { reached: Some(last.order()), more: batch.len() == BATCH });
                 }
-                Err((Some(place), error)) if !error.is_transient() => {
-                    tracing::warn!(projection = place.projection.name(), %error, "refused; it is tried alone");
+                Err(NotApplied { due_to: Some((name, version)), error }) if !error.is_transient() => {
+                    tracing::warn!(projection = name, %error, "refused; it is tried alone");
                     let alone = Trouble { portion: BATCH / 2, attempts: 0, next: Some(Instant::now()) };
-                    self.troubles().insert(place.key(), alone);
+                    self.troubles().insert((name, version), alone);
                 }
-                Err((_, error)) => return Err(error),
+                Err(NotApplied { error, .. }) => return Err(error),
             }
         }
         Ok(STILL)
@@ -325,8 +323,9 @@ impl Projector {
             self.troubles().remove(&place.key());
             return Ok(false);
         };
-        // What is remembered is of those that go on together.
-        match self.apply(&[&*place], &batch, &mut Memories::new(), &mut None).await {
+        // What is kept is of those that go on together.
+        let applied = self.apply(&[&*place], &batch, S::Kept::default()).await.map(drop);
+        match applied.map_err(|refused| refused.error) {
             Ok(()) => {
                 place.position = last.order();
                 place.has_failed = false;
@@ -342,8 +341,8 @@ impl Projector {
                 }
                 Ok(true)
             }
-            Err((_, error)) if !error.is_transient() => self.refused(place, &batch, &error).await,
-            Err((_, error)) => Err(error),
+            Err(error) if !error.is_transient() => self.refused(place, &batch, &error).await,
+            Err(error) => Err(error),
         }
     }
 
@@ -365,7 +364,7 @@ impl Projector {
                 if trouble.attempts >= ATTEMPTS {
                     trouble.next = None;
                     let failure = Failure::at(event, error);
-                    self.stop(place, &failure).await?;
+                    self.store.stop(place, self.epoch, &failure).await?;
                     tracing::error!(
                         projection = name,
                         position = %event.recorded().position,
@@ -390,62 +389,16 @@ impl Projector {
         let stopped = Trouble { portion: 1, attempts: ATTEMPTS, next: None };
         if self.troubles().insert(place.key(), stopped).is_none_or(|before| before.next.is_some()) {
             tracing::error!(%error, "the read model stops");
-            self.stop(place, &Failure::of(place.position, &error)).await?;
+            self.store.stop(place, self.epoch, &Failure::of(place.position, &error)).await?;
         }
         Ok(())
     }
 
-    async fn stop(&self, place: &Place, failure: &Failure) -> Result<(), ProjectError> {
-        let mut connection = self.models.writes.acquire().await?;
-        Ok(failure::set(&mut connection, place.projection.name(), place.version, failure).await?)
-    }
-
-    /// Applies `batch` to all of `places`, which are equally far, or to none. On failure with the one that it is due to, if
-    /// it is due to one; then nothing is remembered.
-    async fn apply<'a>(
-        &self,
-        places: &[&'a Place],
-        batch: &[Event],
-        memories: &mut Memories,
-        connection: &mut Option<PoolConnection<Any>>,
-    ) -> Result<(), (Option<&'a Place>, ProjectError)> {
-        let mut remembered = std::mem::take(memories);
-        let of_none = |error: sqlx::Error| (None, error.into());
-        let mut writer = match connection.take() {
-            Some(kept) => kept,
-            None => self.models.writes.acquire().await.map_err(of_none)?,
-        };
-        let mut tx = writer.begin().await.map_err(of_none)?;
-        for place in places {
-            let memory = remembered.entry(place.key()).or_default();
-            let applied = place.projection.go_on(&mut tx, place.version, batch, memory).await;
-            applied.map_err(|error| (Some(*place), error))?;
-            if place.has_failed {
-                failure::clear(&mut tx, place.projection.name(), place.version).await.map_err(of_none)?;
-            }
-        }
-        self.advance(&mut tx, places, batch).await.map_err(|error| (None, error))?;
-        self.models.commit(tx).await.map_err(of_none)?;
+    /// Applies `batch` to all of `places`, which are equally far, or to none.
+    async fn apply(&self, places: &[&Place], batch: &[Event], kept: S::Kept) -> Result<S::Kept, NotApplied> {
+        let kept = self.store.apply(places, batch, self.epoch, kept).await?;
         metrics::counter!("dcm_projected_events_total").increment(batch.len() as u64);
-        *memories = remembered;
-        *connection = (!self.models.embedded).then_some(writer);
-        Ok(())
-    }
-
-    async fn advance(
-        &self,
-        connection: &mut AnyConnection,
-        places: &[&Place],
-        batch: &[Event],
-    ) -> Result<(), ProjectError> {
-        let (Some(first), Some(last)) = (places.first(), batch.last()) else { return Ok(()) };
-        let step =
-            Advance { from: first.position, to: last.order(), epoch: self.epoch, event_time: last.at() };
-        let moved: Vec<_> = places.iter().map(|place| place.key()).collect();
-        match checkpoint::advance(connection, &moved, step).await? {
-            true => Ok(()),
-            false => Err(ProjectError::Fenced),
-        }
+        Ok(kept)
     }
 
     fn trouble(&self, place: &Place) -> Option<Trouble> {

@@ -184,43 +184,75 @@ impl<const N: usize> Target<'_, N> {
         }
         let mut rows = rows.into_iter();
         for count in portions(rows.len(), (MOST_VALUES / N).min(MOST_ROWS)) {
-            let query = sqlx::query(sql(self.insert(&format!("values {}", tuples(count, N)))));
+            let text = format!("{}{}", self.insert(&format!("values {}", tuples(count, N))), self.on_known());
+            let query = sqlx::query(sql(text));
             let query = rows.by_ref().take(count).flatten().fold(query, |query, cell| cell.bind(query));
             query.execute(&mut *connection).await?;
         }
         Ok(())
     }
 
-    /// As [`write`](Self::write), each column as an array. Arrays go as text: the driver for both engines has none.
+    /// As [`write`](Self::write), each column as an array.
     async fn write_columns(
         &self,
         connection: &mut AnyConnection,
         rows: &[[Cell; N]],
     ) -> Result<(), sqlx::Error> {
-        for some in rows.chunks(MOST_ROWS) {
-            let Some(first) = some.first() else { return Ok(()) };
-            let arrays = first.iter().enumerate();
-            let arrays = arrays.map(|(at, cell)| format!("cast(${} as {}[])", at + 1, cell.kind()));
-            let arrays = arrays.collect::<Vec<_>>().join(", ");
-            let query = sqlx::query(sql(self.insert(&format!("select * from unnest({arrays})"))));
-            let columns = (0..N).map(|column| array(some.iter().filter_map(|row| row.get(column))));
-            columns.fold(query, |query, column| query.bind(column)).execute(&mut *connection).await?;
+        for insert in rows.chunks(MOST_ROWS).filter_map(|some| self.columns_of(some)) {
+            let text = insert.statement(&format!("select * from {}", insert.unnest(1)));
+            let query =
+                insert.arrays.into_iter().fold(sqlx::query(sql(text)), |query, array| query.bind(array));
+            query.execute(&mut *connection).await?;
         }
         Ok(())
     }
 
+    /// An insert of `rows`, each column as an array; `None` without rows.
+    pub(crate) fn columns_of(&self, rows: &[[Cell; N]]) -> Option<Insert> {
+        let kinds = rows.first()?.iter().map(Cell::kind).collect();
+        let arrays = (0..N).map(|column| array(rows.iter().filter_map(|row| row.get(column)))).collect();
+        let (into, known) = (self.insert(""), self.on_known());
+        Some(Insert { into, known, kinds, arrays })
+    }
+
     fn insert(&self, rows: &str) -> String {
-        let (table, columns) = (self.table, self.columns.join(", "));
-        let text = format!("insert into {table} ({columns}) {rows}");
+        format!("insert into {} ({}) {rows}", self.table, self.columns.join(", "))
+    }
+
+    /// What follows the rows of an insert.
+    fn on_known(&self) -> String {
         match self.known {
-            Known::Refuse => text,
+            Known::Refuse => String::new(),
             Known::Replace => {
                 let (key, others) = self.columns.split_at(self.key);
                 let set =
                     others.iter().map(|column| format!("{column} = excluded.{column}")).collect::<Vec<_>>();
-                format!("{text} on conflict ({}) do update set {}", key.join(", "), set.join(", "))
+                format!(" on conflict ({}) do update set {}", key.join(", "), set.join(", "))
             }
         }
+    }
+}
+
+/// An insert for PostgreSQL with its values, an array for each column. Arrays go as text: the driver for both engines has
+/// none.
+#[derive(Debug)]
+pub(crate) struct Insert {
+    into: String,
+    known: String,
+    kinds: Vec<&'static str>,
+    pub arrays: Vec<String>,
+}
+
+impl Insert {
+    /// Its text, with `rows` for what selects the rows.
+    pub(crate) fn statement(&self, rows: &str) -> String {
+        format!("{}{rows}{}", self.into, self.known)
+    }
+
+    /// The rows, as the function that makes them of the arrays, the first of which is the parameter `first`.
+    pub(crate) fn unnest(&self, first: usize) -> String {
+        let arrays = (first..).zip(&self.kinds).map(|(place, kind)| format!("cast(${place} as {kind}[])"));
+        format!("unnest({})", arrays.collect::<Vec<_>>().join(", "))
     }
 }
 

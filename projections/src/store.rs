@@ -288,7 +288,8 @@ impl ReadModels {
                 continue;
             }
             for table in projection.tables() {
-                for statement in std::iter::once(table.create(1)).chain(table.create_indices(1)) {
+                let create = table.create(1, self.embedded);
+                for statement in std::iter::once(create).chain(table.create_indices(1)) {
                     sqlx::query(sql(statement)).execute(&mut *tx).await?;
                 }
             }

@@ -9,6 +9,7 @@ pub struct Table {
     key: &'static [&'static str],
     columns: Cow<'static, str>,
     indices: Vec<(&'static str, &'static str)>,
+    has_room: bool,
 }
 
 impl Table {
@@ -19,13 +20,21 @@ impl Table {
         key: &'static [&'static str],
         columns: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { name, key, columns: columns.into(), indices: Vec::new() }
+        Self { name, key, columns: columns.into(), indices: Vec::new(), has_room: false }
     }
 
     /// The same with an index of `columns`, told from the others by `suffix`.
     #[must_use]
     pub fn index(mut self, suffix: &'static str, columns: &'static str) -> Self {
         self.indices.push((suffix, columns));
+        self
+    }
+
+    /// The same with room left on PostgreSQL's pages for rows that change again and again in columns that no index has: such a
+    /// row then stays on its page, and no index is touched.
+    #[must_use]
+    pub const fn with_room(mut self) -> Self {
+        self.has_room = true;
         self
     }
 
@@ -49,10 +58,11 @@ impl Table {
         format!("{}_v{version}", self.name)
     }
 
-    /// The statement that creates it, safe to repeat.
-    pub(crate) fn create(&self, version: i64) -> String {
+    /// The statement that creates it, in an embedded file or on PostgreSQL, safe to repeat.
+    pub(crate) fn create(&self, version: i64, embedded: bool) -> String {
         let (table, columns, key) = (self.named(version), &self.columns, self.key.join(", "));
-        format!("create table if not exists {table} ({columns}, primary key ({key}))")
+        let room = if self.has_room && !embedded { " with (fillfactor = 50)" } else { "" };
+        format!("create table if not exists {table} ({columns}, primary key ({key})){room}")
     }
 
     /// The statements that create its indices, safe to repeat.

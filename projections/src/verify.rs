@@ -333,7 +333,7 @@ async fn open_scratch(projections: &[&'static dyn Projection]) -> Result<AnyConn
     }
     for projection in projections {
         for table in projection.tables() {
-            scratch.execute(sql(table.create(SCRATCH))).await?;
+            scratch.execute(sql(table.create(SCRATCH, true))).await?;
         }
     }
     Ok(scratch)

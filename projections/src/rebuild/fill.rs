@@ -13,6 +13,7 @@ use super::{Rebuild, RebuildError};
 use crate::batch::{self, Event};
 use crate::checkpoint::{self, Advance};
 use crate::projection::{ProjectError, Source};
+use crate::writing::Writing;
 
 /// Events of one transaction: many, for a row that several of them touch is written once.
 const BATCH: usize = 5000;
@@ -81,7 +82,9 @@ impl Rebuild {
         let mut tx = self.models.writes.begin().await?;
         // Dropped with every batch that is not committed.
         let mut memory = std::mem::take(&mut self.memory);
-        if let Err(error) = self.projection.go_on(&mut tx, self.version, batch, &mut memory).await {
+        if let Err(error) =
+            self.projection.go_on(&mut Writing::now(&mut tx), self.version, batch, &mut memory).await
+        {
             tx.rollback().await?;
             return Err(self.name_the_event(batch, error).await);
         }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::RebuildError;
 use super::claim::Claim;
+use crate::port::ReadModelStore;
 use crate::projection::ProjectError;
 use crate::store::ReadModels;
 

@@ -8,6 +8,7 @@ use dcm_journal::store::Journal;
 use tokio_util::sync::CancellationToken;
 
 use super::{RebuildError, RebuildOptions};
+use crate::port::ReadModelStore;
 use crate::store::ReadModels;
 
 /// Pause before what failed, or what another process is at, is looked at again.

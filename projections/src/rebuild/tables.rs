@@ -21,7 +21,7 @@ pub(super) async fn create(
     drop_old(models, projection, Some(version)).await?;
     let mut tx = models.writes.begin().await?;
     for table in projection.tables() {
-        sqlx::query(sql(table.create(version))).execute(&mut *tx).await?;
+        sqlx::query(sql(table.create(version, models.embedded))).execute(&mut *tx).await?;
     }
     checkpoint::register(&mut tx, projection, version, models.journal).await?;
     tx.commit().await?;

@@ -8,8 +8,10 @@ use super::{Rebuild, RebuildError};
 use crate::batch;
 use crate::checkpoint::{self, Advance};
 use crate::compare::{self, Comparison, Connections, Sides};
+use crate::port::ReadModelStore;
 use crate::projection::ProjectError;
 use crate::store::ReadModels;
+use crate::writing::Writing;
 
 /// Events that are folded while the version that is read is held still; with more to fold, it is let go on first.
 const LAST_EVENTS: usize = 2000;
@@ -112,7 +114,8 @@ impl Rebuild {
             match events.last() {
                 Some(last) if last.order() == held.position => {
                     let mut memory = std::mem::take(&mut self.memory);
-                    self.projection.go_on(&mut tx, version, &events, &mut memory).await?;
+                    let mut writing = Writing::now(&mut tx);
+                    self.projection.go_on(&mut writing, version, &events, &mut memory).await?;
                     let (to, event_time) = (last.order(), last.at());
                     let step = Advance { from: position, to, epoch: NOT_READ, event_time };
                     if !checkpoint::advance(&mut tx, &[(name, version)], step).await? {

@@ -41,6 +41,10 @@ impl Projection for StrategyProjection {
         Source::Together
     }
 
+    fn needs_transaction(&self, event: &Event) -> Result<bool, ProjectError> {
+        Ok(event.kind() == SwUpdateStrategy::KIND)
+    }
+
     async fn apply(
         &self,
         connection: &mut AnyConnection,

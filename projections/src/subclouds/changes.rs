@@ -96,7 +96,7 @@ impl Subclouds {
         let guessed = self.version.load(Ordering::Relaxed);
         let (mut version, mut position) = if version == 0 { (guessed, 0) } else { (version, position) };
         loop {
-            let text = since("s.state", version, &format!(" order by s.position limit {MOST_ROWS}"));
+            let text = since("s.state", version, &format!(" order by x.position limit {MOST_ROWS}"));
             let rows = sqlx::query(sql(text)).bind(signed(position)).fetch_all(&self.models.reads);
             match self.as_active(version, bounded(rows).await).await? {
                 Active::Other(active) => (version, position) = (active, 0),
@@ -117,7 +117,7 @@ impl Subclouds {
     pub(crate) async fn news(&self, version: i64, position: u64) -> Result<News, sqlx::Error> {
         let mut asked = version;
         loop {
-            let text = since("s.uuid", asked, " limit 1001");
+            let text = since("x.uuid", asked, " limit 1001");
             let rows = sqlx::query(sql(text)).bind(signed(position)).fetch_all(&self.models.reads);
             let (rows, position, event_time) = match self.as_active(asked, bounded(rows).await).await? {
                 Active::Other(active) => {
@@ -195,11 +195,16 @@ impl Subclouds {
     }
 }
 
-/// The statement for `column` of what changed in `version` after a position, its only parameter.
+/// The statement for `column` of what changed in `version` after a position, its only parameter: of `x`, the change, or of
+/// `s`, the row.
 fn since(column: &str, version: i64, limit: &str) -> String {
+    let rows = match column.starts_with("s.") {
+        true => format!(" left join subcloud_v{version} s on s.uuid = x.uuid"),
+        false => String::new(),
+    };
     format!(
         "{OF_ACTIVE}, {column} from read_model m {CHECKPOINT}
-         left join subcloud_v{version} s on s.position > $1
+         left join subcloud_change_v{version} x on x.position > $1{rows}
          where m.name = 'subclouds'{limit}"
     )
 }

@@ -1,10 +1,9 @@
 //! Folding a batch: the rows it touches are read, folded in memory by the aggregate's own rules, and written once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use dcm_domain::aggregate::Aggregate;
 use dcm_domain::subcloud::Subcloud;
-use dcm_domain::value::{Endpoint, SyncStatus};
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
@@ -15,13 +14,11 @@ use crate::batch::Event;
 use crate::memory::Memory;
 use crate::projection::ProjectError;
 use crate::rows::{self, Cell, Known, Target};
-
-/// Endpoint statuses by subcloud, as the tables have them.
-type Endpoints = HashMap<Uuid, BTreeMap<Endpoint, SyncStatus>>;
+use crate::writing::Writing;
 
 /// Applies the subcloud events of `batch`, on the rows that `memory` holds where it does.
 pub(super) async fn apply(
-    connection: &mut AnyConnection,
+    writing: &mut Writing<'_>,
     version: i64,
     batch: &[Event],
     memory: &mut Memory,
@@ -31,21 +28,18 @@ pub(super) async fn apply(
     if ours.is_empty() {
         return Ok(());
     }
-    let mut folded = before(connection, version, &ours, memory).await?;
-    let endpoints: Endpoints =
-        folded.iter().map(|(uuid, row)| (*uuid, row.subcloud.endpoints.clone())).collect();
-    let mut runs = Runs::touched(connection, version, &ours).await?;
+    let mut folded = before(writing.connection(), version, &ours, memory).await?;
+    let mut runs = Runs::touched(writing.connection(), version, &ours).await?;
     for (uuid, event) in ours {
         let row = fold(folded.remove(&uuid), uuid, event)?;
         folded.insert(uuid, row);
         runs.fold(uuid, event)?;
     }
-    write_endpoints(connection, version, &folded, &endpoints).await?;
-    write(connection, version, folded.values()).await?;
+    write(writing, version, &folded).await?;
     for (uuid, row) in folded {
         memory.subclouds.put(uuid, row);
     }
-    Ok(runs.write(connection, version).await?)
+    Ok(runs.write(writing, version).await?)
 }
 
 /// The rows that `events` go on from. A stream that begins here has none, what is remembered need not be read.
@@ -103,78 +97,34 @@ async fn read(
 }
 
 async fn write(
-    connection: &mut AnyConnection,
+    writing: &mut Writing<'_>,
     version: i64,
-    folded: impl Iterator<Item = &SubcloudRow>,
+    folded: &BTreeMap<Uuid, SubcloudRow>,
 ) -> Result<(), ProjectError> {
     let table = format!("subcloud_v{version}");
     let target = Target { table: &table, columns: &COLUMNS, key: 1, known: Known::Replace };
-    let rows = folded.map(cells).collect::<Result<_, _>>()?;
-    Ok(target.write(connection, rows).await?)
+    writing.write(target, folded.values().map(cells).collect::<Result<_, _>>()?).await?;
+    let table = format!("subcloud_change_v{version}");
+    let target = Target { table: &table, columns: &["uuid", "position"], key: 1, known: Known::Replace };
+    let changes = folded.values().map(|row| [row.uuid.into(), row.position.into()]).collect();
+    Ok(writing.write(target, changes).await?)
 }
 
 fn cells(row: &SubcloudRow) -> Result<[Cell; COLUMNS.len()], serde_json::Error> {
-    let state = serde_json::to_string(row)?;
     let subcloud = &row.subcloud;
-    let run = subcloud.run.as_ref();
     Ok([
         row.uuid.into(),
         subcloud.id.into(),
         subcloud.name.as_ref().into(),
         subcloud.region.as_ref().into(),
-        subcloud.description.clone().into(),
-        subcloud.location.clone().into(),
-        subcloud.software_version.as_str().into(),
         subcloud.management.as_str().into(),
-        subcloud.availability.as_str().into(),
         subcloud.deploy.as_str().into(),
-        subcloud.backup.map(|status| status.as_str().to_owned()).into(),
-        subcloud.backup_datetime.into(),
-        subcloud.error_description.as_str().into(),
-        subcloud.network.subnet.as_str().into(),
-        subcloud.network.start_ip.as_str().into(),
-        subcloud.network.end_ip.as_str().into(),
-        subcloud.network.gateway_ip.as_str().into(),
-        subcloud.systemcontroller_gateway_ip.as_str().into(),
         subcloud.group_id.into(),
         subcloud.peer_group_id.into(),
-        subcloud.install.as_ref().map(|document| document.shown.to_string()).into(),
-        subcloud.rehome.as_ref().map(|document| document.shown.to_string()).into(),
-        subcloud.initial_deployment.into(),
-        run.map(|run| run.id.to_string()).into(),
-        run.and_then(|run| run.worker.clone()).into(),
         subcloud.backup_run.as_ref().map(|run| run.id.to_string()).into(),
-        row.sync_status().as_str().into(),
-        state.into(),
-        subcloud.revision.into(),
-        row.created_at.into(),
-        row.updated_at.into(),
+        serde_json::to_string(row)?.into(),
         row.position.into(),
         row.event_time.into(),
         subcloud.deleted.into(),
     ])
-}
-
-/// Writes the statuses that are others than `before`.
-async fn write_endpoints(
-    connection: &mut AnyConnection,
-    version: i64,
-    folded: &BTreeMap<Uuid, SubcloudRow>,
-    before: &Endpoints,
-) -> Result<(), sqlx::Error> {
-    const COLUMNS: [&str; 3] = ["uuid", "endpoint_type", "sync_status"];
-    let table = format!("subcloud_endpoint_v{version}");
-    let gone = folded.values().filter(|row| row.subcloud.deleted).map(|row| &row.uuid);
-    rows::delete(connection, &table, "uuid", &rows::keys(gone)).await?;
-    let mut changed = Vec::new();
-    for row in folded.values().filter(|row| !row.subcloud.deleted) {
-        let known = before.get(&row.uuid);
-        for (endpoint, status) in &row.subcloud.endpoints {
-            if known.and_then(|known| known.get(endpoint)) != Some(status) {
-                changed.push([row.uuid.into(), endpoint.as_str().into(), status.as_str().into()]);
-            }
-        }
-    }
-    let target = Target { table: &table, columns: &COLUMNS, key: 2, known: Known::Replace };
-    target.write(connection, changed).await
 }

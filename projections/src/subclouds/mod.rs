@@ -16,6 +16,7 @@ use crate::batch::Event;
 use crate::memory::Memory;
 use crate::projection::{ProjectError, Projection, Source};
 use crate::table::Table;
+use crate::writing::Writing;
 
 pub(crate) use changes::News;
 pub use changes::{Changes, Key};
@@ -33,6 +34,11 @@ impl Projection for SubcloudsProjection {
         "subclouds"
     }
 
+    // The first generation had other columns.
+    fn generation(&self) -> i64 {
+        2
+    }
+
     fn tables(&self) -> Vec<Table> {
         tables::all()
     }
@@ -47,16 +53,20 @@ impl Projection for SubcloudsProjection {
         version: i64,
         batch: &[Event],
     ) -> Result<(), ProjectError> {
-        fold::apply(connection, version, batch, &mut Memory::default()).await
+        fold::apply(&mut Writing::now(connection), version, batch, &mut Memory::default()).await
     }
 
     async fn go_on(
         &self,
-        connection: &mut AnyConnection,
+        writing: &mut Writing<'_>,
         version: i64,
         batch: &[Event],
         memory: &mut Memory,
     ) -> Result<(), ProjectError> {
-        fold::apply(connection, version, batch, memory).await
+        fold::apply(writing, version, batch, memory).await
+    }
+
+    fn needs_transaction(&self, _: &Event) -> Result<bool, ProjectError> {
+        Ok(false)
     }
 }

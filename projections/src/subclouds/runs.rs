@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::batch::Event;
 use crate::projection::ProjectError;
 use crate::rows::{self, Cell, Known, Target};
+use crate::writing::Writing;
 
 /// Every column, in the order rows are written and read.
 const COLUMNS: [&str; 9] =
@@ -90,10 +91,10 @@ impl Runs {
     }
 
     /// Writes them all.
-    pub(super) async fn write(self, connection: &mut AnyConnection, version: i64) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(self, writing: &mut Writing<'_>, version: i64) -> Result<(), sqlx::Error> {
         let table = format!("deploy_run_v{version}");
         let target = Target { table: &table, columns: &COLUMNS, key: 1, known: Known::Replace };
-        target.write(connection, self.0.into_values().map(Run::cells).collect()).await
+        writing.write(target, self.0.into_values().map(Run::cells).collect()).await
     }
 }
 

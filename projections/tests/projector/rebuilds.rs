@@ -45,13 +45,13 @@ async fn compared_and_refused(url: &str) {
     assert_eq!((rebuilt.version, rebuilt.differing, rebuilt.events), (2, Some(0), head));
 
     let mut raw = site.raw().await;
-    let change = format!("update subcloud_v2 set location = 'Berlin' where uuid = '{first}'");
+    let change = format!("update subcloud_v2 set deploy_status = 'Berlin' where uuid = '{first}'");
     raw.execute(AssertSqlSafe(change)).await.unwrap();
     let refused = rebuild(&site, "subclouds").await;
     assert!(matches!(refused, Err(RebuildError::Differs(1))), "{refused:?}");
     let (active, last) = status(&site, "subclouds").await;
     assert_eq!((active, last.version, last.phase, last.differing), (2, 3, Phase::Refused, Some(1)));
-    assert_eq!(last.differences[0].columns, ["location"]);
+    assert_eq!(last.differences[0].columns, ["deploy_status"]);
     assert_eq!(tables(&site, "subcloud_v").await, ["subcloud_v1", "subcloud_v2"], "nothing is left of it");
     // What there was to go back to is still there.
     assert_eq!(site.models.roll_back(&site.journal, "subclouds").await.unwrap(), 1);

@@ -35,9 +35,11 @@ async fn suite(site: Site) {
 
     let mut raw = site.raw().await;
     for change in [
-        format!("update subcloud_v1 set location = 'Berlin' where uuid = '{first}'"),
-        format!("delete from subcloud_endpoint_v1 where uuid = '{second}' and endpoint_type = 'dc-cert'"),
-        format!("insert into subcloud_endpoint_v1 values ('{second}', 'nothing', 'unknown')"),
+        format!("update subcloud_v1 set deploy_status = 'Berlin' where uuid = '{first}'"),
+        format!("delete from subcloud_change_v1 where uuid = '{second}'"),
+        format!(
+            "insert into deploy_run_v1 (run_id, uuid, phases, requested_at) values ('nothing', '{second}', '', 0)"
+        ),
         format!("delete from subcloud_history_v1 where uuid = '{second}' and revision = 0"),
     ] {
         raw.execute(AssertSqlSafe(change)).await.unwrap();
@@ -49,11 +51,11 @@ async fn suite(site: Site) {
         let different = of(Problem::Different);
         assert_eq!(
             (different.table.as_str(), &different.columns),
-            ("subcloud", &vec!["location".to_owned()])
+            ("subcloud", &vec!["deploy_status".to_owned()])
         );
         assert_eq!(different.key["uuid"], first.to_string());
-        assert_eq!(of(Problem::Unexpected).key["endpoint_type"], "nothing");
-        assert_eq!(of(Problem::Missing).key["endpoint_type"], "dc-cert");
+        assert_eq!(of(Problem::Unexpected).key["run_id"], "nothing");
+        assert_eq!(of(Problem::Missing).key["uuid"], second.to_string());
         let found = verify(&site, Some("history"), extent).await.pop().unwrap();
         assert_eq!(found.differing, 1, "{found:?}");
         assert_eq!(found.differences[0].key["revision"], 0);

@@ -20,7 +20,7 @@ pub async fn rebuild(bench: &mut Bench) {
     let url = served.database.clone().expect("it is on PostgreSQL");
     let http = served.dcm.http();
     for (model, tables) in [
-        ("subclouds", &["subcloud", "subcloud_endpoint", "deploy_run"][..]),
+        ("subclouds", &["subcloud", "subcloud_change", "deploy_run"][..]),
         ("history", &["subcloud_history"][..]),
     ] {
         let (mut rebuilds, mut inserts, mut events, mut rows) = (Vec::new(), Vec::new(), 0, 0);

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dcm_journal::fleet::Fleet;
+use dcm_projections::Projector;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use super::dice::{Dice, named};
 use super::host::{NoVault, SimHost};
 use super::journal::SimJournal;
 use super::leases::leases;
-use super::rows::Projecting;
+use super::rows::SimRows;
 use super::world::{Node, World};
 use crate::deploy::{ControllerFacts, Crew, Dirs, RunTimeouts, Settings, Shared};
 use crate::relay::{Relay, RelayError};
@@ -98,6 +99,7 @@ async fn befalls(world: Arc<World>) {
             let mut truth = world.truth();
             truth.skew += jump;
             truth.set_back |= jump < 0;
+            truth.set_forward |= jump > 0;
         }
     }
 }
@@ -159,12 +161,35 @@ async fn projector(node: Arc<Node>) {
         &holder,
         &stop,
         || (),
-        |epoch, held| {
-            let projecting = Projecting { node: Arc::clone(&node), journal: SimJournal::of(&node), epoch };
-            async move { projecting.run(&held).await }
-        },
+        |epoch, held| project(Arc::clone(&node), epoch, held),
     )
     .await;
+}
+
+async fn project(node: Arc<Node>, epoch: i64, held: singleton::Held) {
+    let rows = Arc::new(SimRows(Arc::clone(&node)));
+    let projector = Projector::over(rows, SimJournal::of(&node), epoch, Arc::default()).under(held.until());
+    if let Err(error) = projector.run(&held, |_| ()).await {
+        node.world.truth().is_wrong(format!("the projector stops: {error}"));
+        tokio::select! {
+            biased;
+            () = held.cancelled() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+/// Somebody sees that a read model stopped in front of the event `order`, and soon has a program there that can take it,
+/// in place of `node`. Should that die before, its successor stops again.
+pub fn replace(node: &Arc<Node>, order: u64) {
+    let node = Arc::clone(node);
+    let time = node.dice("replace", order).millis(500, 5_000);
+    tokio::spawn(async move {
+        node.after(time).await;
+        node.world.note(format_args!("{} is replaced", node.name));
+        node.world.truth().understood.insert(order);
+        node.kill();
+    });
 }
 
 async fn worker(node: Arc<Node>) {

@@ -308,12 +308,21 @@ impl Follower {
             .map(|(sequence, _)| *sequence)
             .take(if queue { 8 } else { 1 })
             .collect();
+        // What is not for this consumer need not be looked at again.
+        if !queue
+            && fresh.is_empty()
+            && let Some((last, _)) = kept.last_key_value()
+        {
+            state.cursor = state.cursor.max(*last);
+        }
         let reorders = queue && !world.is_calm() && dice.once_in(world.weather.repeats);
         let place = if reorders { dice.below(fresh.len() as u64) } else { 0 };
         let fresh = fresh.get(usize::try_from(place).unwrap_or(0)).copied();
         let Some(sequence) = again.or(fresh) else {
             let later = state.unsettled.values().map(|(due, _)| *due);
-            let hidden = kept.values().map(|stored| stored.visible_at).filter(|at| *at > now);
+            // Only what is in a queue is hidden from its consumers for a while.
+            let queued = kept.values().take(if queue { usize::MAX } else { 0 });
+            let hidden = queued.map(|stored| stored.visible_at).filter(|at| *at > now);
             return Next::Wait(later.chain(hidden).min().unwrap_or(now + 20_000));
         };
         let attempt = state.unsettled.get(&sequence).map_or(1, |(_, attempt)| attempt + 1);

@@ -1,13 +1,15 @@
 //! What must hold in every simulated world, at each step and at the end.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use dcm_journal::bus::{Message, Stream};
+use dcm_projections::Event;
 use dcm_schemas::{Envelope, cloudevents};
 use uuid::Uuid;
 
 use super::clients::Account;
-use super::truth::{Rows, Truth};
+use super::truth::{COUNTS, Rows, SUBCLOUDS, Truth};
 use super::world::{Node, World};
 use crate::deploy::{lease_name, meta};
 use crate::relay::REFILLED_TO_HEADER;
@@ -81,14 +83,38 @@ pub fn at_publish(truth: &mut Truth, node: &Node, stream: Stream, message: &Mess
     }
 }
 
-/// A transaction of the read model is about to become what is read.
-pub fn at_commit(truth: &mut Truth, rows: &Rows) {
-    let dense = rows.applied.iter().zip(1..).all(|(order, place)| *order == place);
-    if !dense || rows.applied.len() as u64 != rows.position {
-        truth.is_wrong(format!("the rows hold other events than up to {}", rows.position));
+/// A transaction of the read model `name` is about to become what is read, by `node`.
+pub fn at_commit(truth: &mut Truth, node: &Node, name: &str, rows: &Rows) {
+    if let Some(order) = rows.gap {
+        truth.is_wrong(format!("event {order} was not applied to {name} right behind the one before it"));
     }
-    if rows.position < truth.rows.position {
-        truth.is_wrong(format!("the checkpoint went back from {}", truth.rows.position));
+    let before = truth.rows(name).position;
+    if rows.position < before {
+        truth.is_wrong(format!("the checkpoint of {name} went back from {before}"));
+    }
+    // Whoever says that it is alone need not ask whether what it read is still so. A clock that is set forward ends leases
+    // before their time, which their holders cannot know.
+    let now = node.world.now();
+    let relied_on = |(process, until): (&i64, &u64)| {
+        *process != node.process_id() && *until > now && truth.living.get(process) == Some(&true)
+    };
+    if !truth.set_forward && truth.alone.iter().any(relied_on) {
+        truth.is_wrong(format!("{now}: {} writes to {name}, and another is said to be alone", node.name));
+    }
+}
+
+/// `node` stops the read model `name` in front of the event `order`.
+pub fn at_stop(truth: &mut Truth, node: &Node, name: &str, order: u64) {
+    if name != COUNTS || !node.world.is_strange(order) {
+        truth.is_wrong(format!("{name} was stopped in front of event {order}, which it can take"));
+    }
+}
+
+/// `node` says that everything up to `order` can be read.
+pub fn at_progress(truth: &mut Truth, node: &Node, order: u64) {
+    let position = truth.subclouds.position;
+    if position < order {
+        truth.is_wrong(format!("{} says that rows are at {order}, and they are at {position}", node.name));
     }
 }
 
@@ -114,8 +140,11 @@ pub fn unrest(world: &World) -> Option<String> {
     if requested > ended {
         return Some(format!("{requested} runs were requested, {ended} have ended"));
     }
-    if truth.rows.position < head {
-        return Some(format!("the rows are at {} of {head}", truth.rows.position));
+    for name in [SUBCLOUDS, COUNTS] {
+        let position = truth.rows(name).position;
+        if position < head {
+            return Some(format!("the {name} are at {position} of {head}"));
+        }
     }
     (on_bus < head).then(|| format!("the bus has {on_bus} of {head}"))
 }
@@ -142,16 +171,24 @@ pub fn at_rest(world: &World, account: &Account) -> Vec<String> {
             ids.len()
         ));
     }
+    let events: Vec<Event> = truth.events.iter().map(|event| Event::from(Arc::clone(event))).collect();
+    wrong.extend([SUBCLOUDS, COUNTS].iter().filter_map(|name| differs(truth.rows(name), name, &events)));
+    wrong
+}
+
+/// How the rows of the read model `name` differ from the fold of `events`, if they do.
+fn differs(rows: &Rows, name: &str, events: &[Event]) -> Option<String> {
     let mut fold = Rows::default();
-    for event in &truth.events {
-        if let Err(error) = fold.apply(event) {
-            wrong.push(error);
+    for event in events {
+        if let Err(error) = fold.apply(name, event) {
+            return Some(error.to_string());
         }
     }
-    if fold.subclouds != truth.rows.subclouds || fold.applied != truth.rows.applied {
-        wrong.push("the rows are not the fold of the journal".to_owned());
-    }
-    wrong
+    let same = fold.position == rows.position
+        && fold.gap == rows.gap
+        && fold.states == rows.states
+        && fold.numbers == rows.numbers;
+    (!same).then(|| format!("the {name} are not the fold of the journal"))
 }
 
 fn chains(truth: &Truth, seed: u64) -> Vec<String> {

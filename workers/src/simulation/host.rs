@@ -137,11 +137,8 @@ impl OpenRuns for SimHost {
         let fate = self.0.turn("open-runs", 0).await;
         let rows = {
             let truth = self.0.world.truth();
-            let runs = truth
-                .rows
-                .subclouds
-                .iter()
-                .filter_map(|(uuid, subcloud)| Some((*uuid, subcloud.run.clone()?)));
+            let subclouds = truth.subclouds.states.iter();
+            let runs = subclouds.filter_map(|(uuid, subcloud)| Some((*uuid, subcloud.run.clone()?)));
             runs.map(|(uuid, run)| RunRow {
                 run_id: run.id,
                 uuid,

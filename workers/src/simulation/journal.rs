@@ -85,11 +85,16 @@ impl SimJournal {
             let place = truth.events.len();
             let event = Recorded { position, envelope: envelope.clone(), body: envelope.body() };
             truth.streams.entry(stream.clone()).or_default().push(place);
-            truth.events.push(event);
+            truth.events.push(Arc::new(event));
             checks::at_append(&mut truth, &self.node, envelope);
         }
         Ok(appended)
     }
+}
+
+/// What a reader is given is its own.
+fn copied<'a>(events: impl Iterator<Item = &'a Arc<Recorded>>) -> Vec<Recorded> {
+    events.map(|event| Recorded::clone(event)).collect()
 }
 
 #[async_trait]
@@ -138,7 +143,7 @@ impl Journal for SimJournal {
         self.read("read-stream", named(stream.as_str()), move |truth| {
             let places = truth.streams.get(&stream).into_iter().flatten();
             let places = places.skip(usize::try_from(from).unwrap_or(usize::MAX)).take(limit);
-            places.filter_map(|place| truth.events.get(*place).cloned()).collect()
+            copied(places.filter_map(|place| truth.events.get(*place)))
         })
         .await
     }
@@ -146,7 +151,7 @@ impl Journal for SimJournal {
     async fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         self.read("read-all", 0, move |truth| {
             let after = usize::try_from(after).unwrap_or(usize::MAX);
-            truth.events.iter().skip(after).take(limit).cloned().collect()
+            copied(truth.events.iter().skip(after).take(limit))
         })
         .await
     }
@@ -154,7 +159,7 @@ impl Journal for SimJournal {
     async fn read_back(&self, until: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         self.read("read-back", 0, move |truth| {
             let until = usize::try_from(until).unwrap_or(usize::MAX).min(truth.events.len());
-            truth.events.iter().take(until).skip(until.saturating_sub(limit)).cloned().collect()
+            copied(truth.events.iter().take(until).skip(until.saturating_sub(limit)))
         })
         .await
     }

@@ -1,21 +1,32 @@
 //! What is so in a simulated world: the stores' contents, and what must never be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use dcm_domain::aggregate::Aggregate;
-use dcm_domain::subcloud::{Subcloud, SubcloudEvent};
+use dcm_domain::subcloud::Subcloud;
 use dcm_domain::value::Phase;
 use dcm_journal::bus::Message;
 use dcm_journal::lease::Holder;
-use dcm_schemas::{Recorded, StreamId, registry};
+use dcm_projections::{Event, ProjectError};
+use dcm_schemas::{Recorded, StreamId};
 use serde_json::Value;
 use uuid::Uuid;
+
+/// Name of the read model that the product's answers are mostly made of: its projector has an eye to it.
+pub const SUBCLOUDS: &str = "subclouds";
+/// Name of the read model beside it, into which not every event can be taken at once.
+pub const COUNTS: &str = "counts";
+
+/// What the store's clock shows when the world begins, in microseconds: long after its own beginning, so that epochs, which
+/// are its times, stay above 0 when it is set back.
+const BEGINNING: i64 = 1_000_000_000_000_000;
 
 /// Contents of every store, as of now.
 #[derive(Default)]
 pub struct Truth {
     /// The journal.
-    pub events: Vec<Recorded>,
+    pub events: Vec<Arc<Recorded>>,
     /// Where each stream's events are in it.
     pub streams: HashMap<StreamId, Vec<usize>>,
     /// The four streams of the bus, in the order of `Stream::ALL`.
@@ -28,8 +39,16 @@ pub struct Truth {
     pub skew: i64,
     /// Whether it was ever set back.
     pub set_back: bool,
-    /// The read model.
-    pub rows: Rows,
+    /// Whether it was ever set forward.
+    pub set_forward: bool,
+    /// The read model of subclouds.
+    pub subclouds: Rows,
+    /// The read model of counts.
+    pub counts: Rows,
+    /// Orders of the strange events that the programs have learned to take.
+    pub understood: BTreeSet<u64>,
+    /// Processes that say that nobody else writes what is read, and until when, in milliseconds.
+    pub alone: BTreeMap<i64, u64>,
     /// Every playbook that was ever prepared.
     pub playbooks: Vec<Playbook>,
     /// Processes that were started, and whether they live.
@@ -85,26 +104,37 @@ pub struct LeaseRow {
 pub struct Rows {
     /// The checkpoint: order of the last event.
     pub position: u64,
-    /// Epoch of who moved it last.
+    /// Epoch of who moved it last, or fenced others off.
     pub epoch: i64,
-    /// Orders of the events, in the order in which they were applied.
-    pub applied: Vec<u64>,
-    /// Subclouds as they were folded.
-    pub subclouds: BTreeMap<Uuid, Subcloud>,
+    /// Order of the event in front of which it stopped.
+    pub stopped_at: Option<u64>,
+    /// Order of the first event that was not applied right behind the one before it.
+    pub gap: Option<u64>,
+    /// Subclouds as they were folded. Shared: rows are copied more often than they change.
+    pub states: BTreeMap<Uuid, Arc<Subcloud>>,
+    /// How many events there were, by their names.
+    pub numbers: BTreeMap<String, u64>,
 }
 
 impl Rows {
-    /// Applies one event.
-    pub fn apply(&mut self, event: &Recorded) -> Result<(), String> {
-        self.applied.push(event.position.order);
-        let envelope = &event.envelope;
-        let Some(uuid) = envelope.stream.uuid().filter(|_| envelope.stream.kind() == Subcloud::KIND) else {
-            return Ok(());
-        };
-        let event = registry::decode::<SubcloudEvent>(envelope).map_err(|error| error.to_string())?;
-        let state =
-            Subcloud::evolve(self.subclouds.remove(&uuid), &event).map_err(|error| error.to_string())?;
-        self.subclouds.insert(uuid, state);
+    /// Applies one event as the read model `name` does.
+    pub fn apply(&mut self, name: &str, event: &Event) -> Result<(), ProjectError> {
+        if event.order() != self.position + 1 {
+            self.gap.get_or_insert(event.order());
+        }
+        self.position = event.order();
+        match name {
+            COUNTS => *self.numbers.entry(event.envelope().r#type.clone()).or_default() += 1,
+            _ => self.evolve(event)?,
+        }
+        Ok(())
+    }
+
+    fn evolve(&mut self, event: &Event) -> Result<(), ProjectError> {
+        let Some(uuid) = event.uuid().filter(|_| event.kind() == Subcloud::KIND) else { return Ok(()) };
+        let before = self.states.remove(&uuid).map(Arc::unwrap_or_clone);
+        let state = Subcloud::evolve(before, event.subcloud()?).map_err(|cause| event.unreadable(cause))?;
+        self.states.insert(uuid, Arc::new(state));
         Ok(())
     }
 }
@@ -125,16 +155,27 @@ pub struct Playbook {
 impl Truth {
     /// The subcloud that a run was requested for.
     pub fn entity_of(&self, run_id: Uuid) -> Option<Uuid> {
-        let named = |event: &&Recorded| {
+        let run_id = run_id.to_string();
+        let named = |event: &&Arc<Recorded>| {
             let data = &event.envelope.data;
-            data.get("run_id").and_then(Value::as_str).is_some_and(|id| id == run_id.to_string())
+            data.get("run_id").and_then(Value::as_str).is_some_and(|id| id == run_id)
         };
         self.events.iter().find(named)?.envelope.stream.uuid()
     }
 
     /// The store's clock, in microseconds, `now` milliseconds after the beginning.
     pub fn store_time(&self, now: u64) -> i64 {
-        i64::try_from(now).unwrap_or(0) * 1000 + self.skew
+        BEGINNING + i64::try_from(now).unwrap_or(0) * 1000 + self.skew
+    }
+
+    /// The read model `name`.
+    pub fn rows(&self, name: &str) -> &Rows {
+        if name == COUNTS { &self.counts } else { &self.subclouds }
+    }
+
+    /// The read model `name`, to be changed.
+    pub fn rows_mut(&mut self, name: &str) -> &mut Rows {
+        if name == COUNTS { &mut self.counts } else { &mut self.subclouds }
     }
 
     /// Remembers what must not be.

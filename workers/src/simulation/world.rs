@@ -6,7 +6,7 @@
 //! never hears of anything again. Turns of different processes never fall into the same millisecond, so that the seed
 //! alone decides what comes first.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub struct Weather {
     pub jumps: u64,
     /// Deliveries that come again, or late.
     pub repeats: u64,
+    /// Events that no program can take into every read model before somebody has replaced it.
+    pub strange: u64,
 }
 
 impl Weather {
@@ -75,6 +77,7 @@ impl Weather {
             wipes: pick([0, 0, 0, 20]),
             jumps: pick([0, 0, 0, 15]),
             repeats: pick([0, 20, 8, 3]),
+            strange: pick([0, 0, 0, 80]),
         }
     }
 }
@@ -101,7 +104,8 @@ pub struct World {
     began: Instant,
     truth: Mutex<Truth>,
     calm: AtomicBool,
-    trace: Mutex<Trace>,
+    /// Of what happens, if it is kept: to render it costs more than much of what it tells of.
+    trace: Option<Mutex<Trace>>,
     incarnations: AtomicU64,
     /// Rung when messages appear, are settled, or vanish.
     pub bus_changed: Notify,
@@ -110,13 +114,11 @@ pub struct World {
 #[derive(Default)]
 struct Trace {
     digest: u64,
-    /// The lines, if they are kept.
-    lines: Option<Vec<String>>,
+    lines: Vec<String>,
 }
 
 impl World {
     pub fn new(seed: u64, broken: Option<Broken>, keep_trace: bool) -> Arc<Self> {
-        let lines = keep_trace.then(Vec::new);
         Arc::new(Self {
             seed,
             weather: Weather::of(seed),
@@ -125,7 +127,7 @@ impl World {
             began: Instant::now(),
             truth: Mutex::default(),
             calm: AtomicBool::new(false),
-            trace: Mutex::new(Trace { digest: 0, lines }),
+            trace: keep_trace.then(Mutex::default),
             incarnations: AtomicU64::new(0),
             bus_changed: Notify::new(),
         })
@@ -138,27 +140,40 @@ impl World {
 
     /// Milliseconds since the beginning.
     pub fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.millisecond(Instant::now())
+    }
+
+    /// Milliseconds from the beginning to `moment`.
+    pub fn millisecond(&self, moment: Instant) -> u64 {
+        let passed = moment.saturating_duration_since(self.began);
+        u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the event `order` is of a kind that the programs have yet to learn.
+    pub fn is_strange(&self, order: u64) -> bool {
+        Dice::of(self.seed, &[named("strange"), order]).once_in(self.weather.strange)
     }
 
     /// Notes what happened. Nothing random but the seed may be in it.
     pub fn note(&self, what: std::fmt::Arguments<'_>) {
+        let Some(mut trace) = self.trace() else { return };
         let line = format!("{:>7} {what}", self.now());
-        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
         trace.digest = trace.digest.rotate_left(5) ^ named(&line);
-        if let Some(lines) = &mut trace.lines {
-            lines.push(line);
-        }
+        trace.lines.push(line);
     }
 
-    /// A number that differs where two histories differ.
+    /// A number that differs where two histories differ, if they were kept.
     pub fn digest(&self) -> u64 {
-        self.trace.lock().unwrap_or_else(PoisonError::into_inner).digest
+        self.trace().map_or(0, |trace| trace.digest)
     }
 
     /// What happened, if it was kept.
     pub fn lines(&self) -> Vec<String> {
-        self.trace.lock().unwrap_or_else(PoisonError::into_inner).lines.clone().unwrap_or_default()
+        self.trace().map_or_else(Vec::new, |trace| trace.lines.clone())
+    }
+
+    fn trace(&self) -> Option<MutexGuard<'_, Trace>> {
+        Some(self.trace.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From now on nothing goes wrong any more.
@@ -182,7 +197,7 @@ pub struct Node {
     paused_until: AtomicU64,
     /// The last creation of the bus that it looked at.
     creation: AtomicU64,
-    draws: Mutex<HashMap<(u64, u64), u64>>,
+    draws: Mutex<BTreeMap<(u64, u64), u64>>,
 }
 
 impl Node {
