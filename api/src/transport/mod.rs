@@ -23,8 +23,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tower::service_fn;
 use tower::util::MapRequestLayer;
+use tower::{ServiceExt, service_fn};
 
 pub use error::ApiError;
 pub use form::{
@@ -67,17 +67,31 @@ pub struct TransportSettings {
 /// have is answered 405 with `Allow`, to identified callers.
 pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
     let TransportSettings { limits, authentication } = settings;
-    let gate = limits::Gate::new(limits);
     let lookup = lookup(routes.contract, routes.streams, authentication);
-    let contract = service_fn(move |request| {
-        let (gate, lookup) = (gate.clone(), Arc::clone(&lookup));
-        async move { Ok::<_, Infallible>(work(&gate, &lookup, request).await) }
+    let figures = observe::Figures::default();
+    let around = Arc::new(Around { figures, limits, gate: limits::Gate::new(limits), lookup });
+    let contract = Arc::clone(&around);
+    let unknown = service_fn(move |request| {
+        let around = Arc::clone(&contract);
+        async move { Ok::<_, Infallible>(work(&around, request).await) }
     });
-    routes
+    let open = routes
         .open
         .method_not_allowed_fallback(routing::unsupported_method)
-        .fallback_service(contract)
-        .layer(from_fn_with_state(Arc::new(Around { figures: observe::Figures::default(), limits }), around))
+        .fallback_service(unknown)
+        .layer(from_fn_with_state(Arc::clone(&around), around_open));
+    // Most requests can only be of the contract: they need not be looked up among the open routes.
+    let all = service_fn(move |request: Request| {
+        let versioned = routing::is_versioned(request.uri().path());
+        let (around, open) = (Arc::clone(&around), (!versioned).then(|| open.clone()));
+        async move {
+            match open {
+                None => Ok(pass(&around, request, |request| work(&around, request)).await),
+                Some(open) => open.oneshot(request).await,
+            }
+        }
+    });
+    Router::new().fallback_service(all)
 }
 
 /// What every request passes on its way in and out.
@@ -85,18 +99,24 @@ pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
 struct Around {
     figures: observe::Figures,
     limits: Limits,
+    gate: limits::Gate,
+    lookup: routing::Lookup,
 }
 
 /// The layers around everything. One function, not a layer each: as a layer, each of them would cost an allocation and a
 /// copy of the request.
-async fn around(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
-    let Around { figures, limits } = &*around;
+async fn pass<F: Future<Output = Response>>(
+    around: &Around,
+    request: Request,
+    work: impl FnOnce(Request) -> F,
+) -> Response {
+    let Around { figures, limits, .. } = around;
     observe::observe(figures, request, |request| {
         audit::audit(request, |request| {
             render::render_errors(request, |request| {
                 limits::catch_panic(async move {
                     match limits::bound_head(limits, &request) {
-                        Ok(()) => next.run(request).await,
+                        Ok(()) => work(request).await,
                         Err(error) => error.into_response(),
                     }
                 })
@@ -106,25 +126,27 @@ async fn around(State(around): State<Arc<Around>>, request: Request, next: Next)
     .await
 }
 
+/// The same as a layer of the open routes.
+async fn around_open(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    pass(&around, request, |request| next.run(request)).await
+}
+
 /// The layers around the contract's routes.
-async fn work(gate: &limits::Gate, lookup: &routing::Lookup, request: Request) -> Response {
-    let answered = limits::bound_work(gate, request, async |mut request| {
+async fn work(around: &Around, request: Request) -> Response {
+    let answered = limits::bound_work(&around.gate, request, async |mut request| {
         routing::canonical_path(&mut request)?;
-        lookup.answer(request).await
+        around.lookup.answer(request).await
     });
     answered.await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// The contract's routes with what only happens on a known path.
-fn lookup(contract: Router, streams: Router, authentication: Authentication) -> Arc<routing::Lookup> {
-    let contract = known(contract, |routes| {
-        routes.route_layer(from_fn_with_state(authentication.clone(), identity::authenticate_for_json))
-    });
-    let streams = known(streams, |routes| {
-        routes.route_layer(from_fn_with_state(authentication, identity::authenticate))
-    });
+fn lookup(contract: Router, streams: Router, authentication: Authentication) -> routing::Lookup {
+    let contract =
+        known(contract, |routes| routes.route_layer(identity::Identify::for_json(authentication.clone())));
+    let streams = known(streams, |routes| routes.route_layer(identity::Identify::of_any(authentication)));
     let routes = contract.merge(streams).merge(routing::root());
-    Arc::new(routing::Lookup::of(routes.route_layer(MapRequestLayer::new(observe::note_route))))
+    routing::Lookup::of(routes.route_layer(MapRequestLayer::new(observe::note_route)))
 }
 
 /// `routes` in their layers, if there are any. The refusal of a method is set first, so that the layers cover it too.

@@ -63,6 +63,12 @@ fn canonical(path: &str) -> Result<Option<String>, ApiError> {
     Ok((canonical != path).then_some(canonical))
 }
 
+/// Whether a path begins with a version, as all of the contract's do but `/`, and no open one does.
+pub fn is_versioned(path: &str) -> bool {
+    let segment = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    segment.is_some_and(|(version, _)| is_version(version))
+}
+
 fn is_version(segment: &str) -> bool {
     segment.chars().nth(1) == Some('1') && segment.ends_with('0')
 }

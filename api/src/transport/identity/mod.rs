@@ -4,15 +4,19 @@ mod headers;
 mod keystone;
 mod none;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::{FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
 use dcm_domain::value::Actor;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use tower::{Layer, Service};
 
 use super::audit::Record;
 use super::error::ApiError;
@@ -104,32 +108,82 @@ fn invalid() -> ApiError {
 }
 
 /// Layer: identifies the caller of a known path and hands the [`Caller`] on.
-pub async fn authenticate(
-    State(authentication): State<Authentication>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let question =
-        Question { headers: request.headers(), method: request.method(), path: request.uri().path() };
-    let caller = authentication.identify(&question).await?;
-    if let Some(record) = request.extensions().get::<Record>() {
-        record.identified(&caller);
-    }
-    request.extensions_mut().insert(caller);
-    if let Some(bound) = authentication.believed_for() {
-        request.extensions_mut().insert(bound);
-    }
-    Ok(next.run(request).await)
+#[derive(Clone, Debug)]
+pub struct Identify {
+    authentication: Authentication,
+    is_json: bool,
 }
 
-/// As [`authenticate`], where the answer is JSON: 406 comes before 401.
-pub async fn authenticate_for_json(
-    authentication: State<Authentication>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    Accept::require_json(request.headers())?;
-    authenticate(authentication, request, next).await
+impl Identify {
+    /// For answers of any kind.
+    pub const fn of_any(authentication: Authentication) -> Self {
+        Self { authentication, is_json: false }
+    }
+
+    /// For answers that are JSON: 406 comes before 401.
+    pub const fn for_json(authentication: Authentication) -> Self {
+        Self { authentication, is_json: true }
+    }
+
+    async fn identify(&self, mut request: Request) -> Result<Request, ApiError> {
+        if self.is_json {
+            Accept::require_json(request.headers())?;
+        }
+        let question =
+            Question { headers: request.headers(), method: request.method(), path: request.uri().path() };
+        let caller = self.authentication.identify(&question).await?;
+        if let Some(record) = request.extensions().get::<Record>() {
+            record.identified(&caller);
+        }
+        request.extensions_mut().insert(caller);
+        if let Some(bound) = self.authentication.believed_for() {
+            request.extensions_mut().insert(bound);
+        }
+        Ok(request)
+    }
+}
+
+impl<S> Layer<S> for Identify {
+    type Service = Identified<S>;
+
+    fn layer(&self, inner: S) -> Identified<S> {
+        Identified { identify: self.clone(), inner }
+    }
+}
+
+/// A service whose callers are identified.
+#[derive(Clone, Debug)]
+pub struct Identified<S> {
+    identify: Identify,
+    inner: S,
+}
+
+impl<S> Service<Request> for Identified<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that is ready goes on; the clone may not be ready yet.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let identify = self.identify.clone();
+        async move {
+            match identify.identify(request).await {
+                Ok(request) => inner.call(request).await,
+                Err(error) => Ok(error.into_response()),
+            }
+        }
+        .boxed()
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
