@@ -103,7 +103,11 @@ impl Ends {
                 id: row.id.to_owned(),
                 hash: row.hash.to_owned(),
             };
-            all.last.put(known.stream.clone(), known);
+            let evicted = all.last.push(known.stream.clone(), known);
+            // Of a stream that was pushed out, what was read before must not come back.
+            if evicted.is_some_and(|(stream, _)| stream != row.stream) {
+                all.era += 1;
+            }
         }
     }
 

@@ -62,6 +62,8 @@ impl<C: Connect> Asker<C> {
                 answer => return answer,
             }
         }
+        // Whoever answers now may have lost what was written last.
+        self.ends.forget();
         let new = in_time(self.connect.connect()).await?;
         self.ask(new, streams).await
     }

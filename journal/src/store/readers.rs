@@ -13,6 +13,9 @@ use super::sql::in_time;
 /// A connection that was used so lately is taken for alive.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How soon a connection that lives says so.
+const SOON: Duration = Duration::from_secs(1);
+
 /// A pool, and those of its connections that nobody uses now.
 pub(super) struct Readers<DB: Database> {
     pool: Pool<DB>,
@@ -26,10 +29,23 @@ struct Kept<DB: Database> {
     since: Instant,
 }
 
-/// A connection that one reader has.
+/// A connection that one reader has. One that is not given back is closed without asking the server, which may never answer.
 pub(super) struct Taken<DB: Database> {
-    pub(super) connection: PoolConnection<DB>,
+    connection: Option<PoolConnection<DB>>,
     _turn: OwnedSemaphorePermit,
+}
+
+impl<DB: Database> Taken<DB> {
+    /// The connection, as long as it is not given back.
+    pub(super) fn connection(&mut self) -> sqlx::Result<&mut DB::Connection> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+}
+
+impl<DB: Database> Drop for Taken<DB> {
+    fn drop(&mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
+    }
 }
 
 impl<DB: Database> Readers<DB> {
@@ -46,22 +62,22 @@ impl<DB: Database> Readers<DB> {
         let turn = in_time(turn).await?;
         let kept = self.idle().pop();
         let connection = match kept {
-            Some(kept) => in_time(alive(kept)).await?,
+            Some(kept) => alive(kept).await,
             None => None,
         };
         let connection = match connection {
             Some(connection) => connection,
             None => self.pool.acquire().await?,
         };
-        Ok(Taken { connection, _turn: turn })
+        Ok(Taken { connection: Some(connection), _turn: turn })
     }
 
-    /// Keeps a connection that answered. One that failed is closed without asking the server, which may never answer.
-    pub(super) fn give_back<T>(&self, taken: Taken<DB>, answer: sqlx::Result<T>) -> sqlx::Result<T> {
-        let Taken { connection, .. } = taken;
-        match answer {
-            Ok(_) => self.idle().push(Kept { connection, since: Instant::now() }),
-            Err(_) => drop(connection.detach()),
+    /// Keeps a connection that answered.
+    pub(super) fn give_back<T>(&self, mut taken: Taken<DB>, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+        if answer.is_ok()
+            && let Some(connection) = taken.connection.take()
+        {
+            self.idle().push(Kept { connection, since: Instant::now() });
         }
         answer
     }
@@ -71,12 +87,12 @@ impl<DB: Database> Readers<DB> {
     }
 }
 
-/// A connection that was kept, unless it has died since.
-async fn alive<DB: Database>(kept: Kept<DB>) -> sqlx::Result<Option<PoolConnection<DB>>> {
+/// A connection that was kept, unless it has died since, or does not say soon that it has not.
+async fn alive<DB: Database>(kept: Kept<DB>) -> Option<PoolConnection<DB>> {
     let Kept { mut connection, since } = kept;
-    if since.elapsed() < FRESH || connection.ping().await.is_ok() {
-        return Ok(Some(connection));
+    if since.elapsed() < FRESH || matches!(tokio::time::timeout(SOON, connection.ping()).await, Ok(Ok(()))) {
+        return Some(connection);
     }
     drop(connection.detach());
-    Ok(None)
+    None
 }

@@ -230,7 +230,7 @@ macro_rules! driver {
                     .bind(stream)
                     .bind(sql::int(from))
                     .bind(sql::int(limit))
-                    .fetch_all(&mut *taken.connection);
+                    .fetch_all(taken.connection()?);
                 let answer = sql::in_time(rows).await;
                 self.give_back(taken, answer)
             }
@@ -241,7 +241,7 @@ macro_rules! driver {
                 let rows = sqlx::query_as(sql::READ_ALL)
                     .bind(sql::int(after))
                     .bind(sql::int(limit))
-                    .fetch_all(&mut *taken.connection);
+                    .fetch_all(taken.connection()?);
                 let answer = sql::in_time(rows).await;
                 self.give_back(taken, answer)
             }
@@ -249,7 +249,7 @@ macro_rules! driver {
             async fn head(&self) -> sqlx::Result<i64> {
                 use $crate::store::sql;
                 let mut taken = self.take().await?;
-                let head = sqlx::query_scalar(sql::HEAD).fetch_one(&mut *taken.connection);
+                let head = sqlx::query_scalar(sql::HEAD).fetch_one(taken.connection()?);
                 let answer = sql::in_time(head).await;
                 self.give_back(taken, answer)
             }

@@ -27,6 +27,9 @@ const FILE: &str = "journal.db";
 /// Reading connections; each has a thread of its own.
 const READERS: u32 = 4;
 
+/// What a reading connection keeps of the file, as SQLite writes KiB: the system's cache has it all, for all of them.
+const CACHE: &str = "-256";
+
 sql::driver!(Sqlite, SqliteConnection, begin: "begin immediate", guard: "select 1");
 
 /// Begins, takes the right to append, and gives the last order.
@@ -130,7 +133,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<Arc<dyn Journal>, OpenError>
     let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
-        .connect_lazy_with(options.clone().pragma("query_only", "on"));
+        .connect_lazy_with(options.clone().pragma("query_only", "on").pragma("cache_size", CACHE));
     let unusable = |error: &sqlx::Error| OpenError::Unusable {
         place: path.display().to_string(),
         reason: error.to_string(),
