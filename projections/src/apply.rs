@@ -53,8 +53,8 @@ impl ReadModelStore for ReadModels {
         if self.fits_one_statement(places, batch) {
             match self.apply_at_once(places, batch, epoch, &mut memories, &mut writer).await {
                 Ok(()) => {}
-                // In a transaction it shows whom it is due to.
-                Err(error) if !error.is_transient() => {
+                // In a transaction it shows whom it is due to, and no statement is as long.
+                Err(error) if !error.is_transient() || took_too_long(&error) => {
                     memories = Memories::new();
                     self.apply_in_transaction(places, batch, epoch, &mut memories, &mut writer).await?;
                 }
@@ -117,9 +117,11 @@ impl ReadModels {
         }
         let Some((moved, step)) = moved(places, batch, epoch) else { return Ok(()) };
         let commit = self.edition.commits();
-        let moved = writing.advance(&moved, step).await?;
+        if !writing.advance(&moved, step).await? {
+            return Err(ProjectError::Fenced);
+        }
         commit.end();
-        if moved { Ok(()) } else { Err(ProjectError::Fenced) }
+        Ok(())
     }
 
     async fn apply_in_transaction(
@@ -147,6 +149,12 @@ impl ReadModels {
         }
         Ok(self.commit(tx).await?)
     }
+}
+
+/// Whether the database ended a statement for the time it took.
+fn took_too_long(error: &ProjectError) -> bool {
+    let ProjectError::Database(error) = error else { return false };
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "57014")
 }
 
 /// Which checkpoints `batch` moves under `epoch`, and how far.

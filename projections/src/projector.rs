@@ -74,6 +74,8 @@ impl<S: ReadModelStore> Drop for Alone<'_, S> {
 struct Known<K> {
     places: Vec<Place>,
     kept: K,
+    /// How far what counts is that is not among the places.
+    held: Option<u64>,
 }
 
 /// What one step did.
@@ -205,9 +207,9 @@ impl<S: ReadModelStore> Projector<S> {
 
     /// As [`step`](Self::step), from where `known` says, or from where the store says if it knows nothing.
     async fn go_on(&self, known: &mut Known<S::Kept>) -> Result<Step, ProjectError> {
-        let Known { mut places, mut kept } = std::mem::take(known);
+        let Known { mut places, mut kept, mut held } = std::mem::take(known);
         if places.is_empty() {
-            places = self.places().await?;
+            (places, held) = self.places().await?;
         }
         let mut step = self.go_on_together(&mut places, &mut kept).await?;
         let mut moved = step.reached.is_some();
@@ -223,21 +225,24 @@ impl<S: ReadModelStore> Projector<S> {
             return Err(ProjectError::AllStopped);
         }
         let counting = places.iter().filter(|place| counts(place.projection.name(), stopped(place)));
-        step.reached = counting.map(|place| place.position).min().filter(|_| moved);
+        step.reached = counting.map(|place| place.position).chain(held).min().filter(|_| moved);
         // An idle look asks the store anew, and so does every one while something is wrong.
         if moved && self.troubles().is_empty() {
-            *known = Known { places, kept };
+            *known = Known { places, kept, held };
         }
         Ok(step)
     }
 
     /// Where the active read models are. Those that were stopped by another projector, or before a restart, are tried again,
-    /// each alone.
-    async fn places(&self) -> Result<Vec<Place>, ProjectError> {
-        let mut places = self.store.places().await?;
+    /// each alone. And where one is that counts, though this program cannot fold into its tables: nothing behind that is shown.
+    async fn places(&self) -> Result<(Vec<Place>, Option<u64>), ProjectError> {
+        let places = self.store.places().await?;
         self.note_versions(places.iter().map(Place::key).collect());
         // Into tables of another shape nothing can be folded: their own program does, or they are filled anew.
-        places.retain(|place| place.projection.knows(place.generation));
+        let (places, foreign): (Vec<Place>, Vec<Place>) =
+            places.into_iter().partition(|place| place.projection.knows(place.generation));
+        let held = foreign.iter().filter(|place| counts(place.projection.name(), true));
+        let held = held.map(|place| place.position).min();
         let journal = self.store.journal().to_string();
         for place in &places {
             if place.has_failed {
@@ -248,7 +253,7 @@ impl<S: ReadModelStore> Projector<S> {
                 self.stop_as_foreign(place).await?;
             }
         }
-        Ok(places)
+        Ok((places, held))
     }
 
     /// If other versions are read than before, another process may have made them so.
@@ -387,10 +392,11 @@ impl<S: ReadModelStore> Projector<S> {
     async fn stop_as_foreign(&self, place: &Place) -> Result<(), ProjectError> {
         let error = ProjectError::ForeignJournal { name: place.projection.name() };
         let stopped = Trouble { portion: 1, attempts: ATTEMPTS, next: None };
-        if self.troubles().insert(place.key(), stopped).is_none_or(|before| before.next.is_some()) {
-            tracing::error!(%error, "the read model stops");
+        if self.trouble(place).is_none_or(|before| before.next.is_some()) {
             self.store.stop(place, self.epoch, &Failure::of(place.position, &error)).await?;
+            tracing::error!(%error, "the read model stops");
         }
+        self.troubles().insert(place.key(), stopped);
         Ok(())
     }
 

@@ -4,7 +4,6 @@
 //! with the position it was read at, in one statement.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -15,8 +14,10 @@ use uuid::Uuid;
 use crate::ask::Asks;
 use crate::subclouds::{Key, News, SubcloudRow, Subclouds};
 
-/// How many answers are kept.
-const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+/// How much is kept, in bytes: about as much as a hundred thousand answers take. Only a fleet as large takes as much.
+const KEPT: usize = 256 << 20;
+/// About what an answer takes beside its key and its body.
+const OVERHEAD: usize = 256;
 
 /// Rendered answers for single subclouds.
 pub struct Shown {
@@ -33,6 +34,8 @@ struct Cache {
     position: u64,
     event_time: Option<Timestamp>,
     bodies: LruCache<Key, (Uuid, Bytes)>,
+    /// How much `bodies` takes.
+    bytes: usize,
     /// The keys under which a subcloud's answer is kept.
     keys: HashMap<Uuid, Vec<Key>>,
 }
@@ -55,7 +58,8 @@ impl Shown {
             version: 0,
             position: 0,
             event_time: None,
-            bodies: LruCache::new(KEPT),
+            bodies: LruCache::unbounded(),
+            bytes: 0,
             keys: HashMap::new(),
         };
         Self { subclouds, render, asks: Asks::default(), cache: Mutex::new(cache) }
@@ -113,10 +117,22 @@ impl Cache {
     }
 
     fn keep(&mut self, key: Key, uuid: Uuid, body: Bytes) {
-        if let Some((key, (uuid, _))) = self.bodies.push(key.clone(), (uuid, body)) {
-            self.drop_key(uuid, &key);
+        self.bytes += size(&key, &body);
+        if let Some((key, (uuid, body))) = self.bodies.push(key.clone(), (uuid, body)) {
+            self.forget_one(uuid, &key, &body);
         }
         self.keys.entry(uuid).or_default().push(key);
+        while self.bytes > KEPT
+            && let Some((key, (uuid, body))) = self.bodies.pop_lru()
+        {
+            self.forget_one(uuid, &key, &body);
+        }
+    }
+
+    /// After an answer was taken out.
+    fn forget_one(&mut self, uuid: Uuid, key: &Key, body: &Bytes) {
+        self.bytes = self.bytes.saturating_sub(size(key, body));
+        self.drop_key(uuid, key);
     }
 
     fn drop_key(&mut self, uuid: Uuid, key: &Key) {
@@ -133,15 +149,28 @@ impl Cache {
             Some(changed) => {
                 for uuid in changed {
                     for key in self.keys.remove(&uuid).into_iter().flatten() {
-                        self.bodies.pop(&key);
+                        if let Some((_, body)) = self.bodies.pop(&key) {
+                            self.bytes = self.bytes.saturating_sub(size(&key, &body));
+                        }
                     }
                 }
             }
             None => {
                 self.bodies.clear();
+                self.bytes = 0;
                 self.keys.clear();
             }
         }
         (self.version, self.position, self.event_time) = (news.version, news.position, news.event_time);
     }
+}
+
+/// About how much memory an answer takes.
+fn size(key: &Key, body: &Bytes) -> usize {
+    let name = match key {
+        Key::Id(_) => 0,
+        Key::Name(text) | Key::Region(text) => text.len(),
+    };
+    // The key is there twice: for the answer, and for the subcloud whose answer it is.
+    OVERHEAD + body.len() + 2 * name
 }

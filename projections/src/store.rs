@@ -38,6 +38,9 @@ const WRITERS: u32 = 4;
 /// lost together.
 const EMBEDDED: &[&str] =
     &["pragma busy_timeout = 3000", "pragma journal_mode = wal", "pragma synchronous = normal"];
+/// The same for those that read: what they have read is in the system's cache, and for each of them once more would be memory
+/// for nothing.
+const EMBEDDED_READER: &[&str] = &["pragma busy_timeout = 3000", "pragma cache_size = -256"];
 /// Settings of the connections to a server. As above: one that crashes loses rows and checkpoint together, and the journal
 /// has it all.
 const SERVER: &[&str] = &["set statement_timeout = '5s'", "set synchronous_commit = off"];
@@ -118,7 +121,8 @@ impl ReadModels {
                 let file = data_dir.join("read-models.db");
                 let url = format!("sqlite://{}?mode=rwc", file.display());
                 // SQLite has one writer; more than one connection for it would only wait for each other.
-                (pool(&url, READERS, EMBEDDED).await?, pool(&url, 1, EMBEDDED).await?, true)
+                let writes = pool(&url, 1, EMBEDDED).await?;
+                (pool(&url, READERS, EMBEDDED_READER).await?, writes, true)
             }
             Some(("postgres" | "postgresql", _)) => {
                 (pool(url, READERS, SERVER).await?, pool(url, WRITERS, SERVER_WRITER).await?, false)

@@ -253,6 +253,8 @@ impl Rebuild {
         tables::create_indices(&self.models, self.projection, self.version, &mut self.claim)
             .await
             .map_err(failed)?;
+        let analysed = tables::analyse(&self.models, self.projection, self.version).await;
+        analysed.map_err(|error| failed(error.into()))?;
         let mut compared = None;
         if live.can_be_compared {
             // The indices took their time.

@@ -63,6 +63,23 @@ async fn create_index(models: &ReadModels, statement: String) -> Result<(), sqlx
     tx.commit().await
 }
 
+/// Tells PostgreSQL which keys the tables of `version` have, before they are compared and read: of new tables it knows
+/// nothing, and goes through them whole where an index would do. The rest it finds out by itself later.
+pub(super) async fn analyse(
+    models: &ReadModels,
+    projection: &dyn Projection,
+    version: i64,
+) -> Result<(), sqlx::Error> {
+    if models.embedded {
+        return Ok(());
+    }
+    for table in projection.tables() {
+        let text = format!("analyze {} ({})", table.named(version), table.key().join(", "));
+        sqlx::query(sql(text)).execute(&models.writes).await?;
+    }
+    Ok(())
+}
+
 /// Drops every version that is neither read, nor the one before, nor `kept`.
 pub(super) async fn drop_old(
     models: &ReadModels,
