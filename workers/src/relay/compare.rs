@@ -14,8 +14,13 @@ const TOLD: usize = 20;
 /// What a message takes at most beside the text of its event: headers, which mostly say again what the text says; subject;
 /// and what a server stores with it.
 const AROUND: u64 = 2048;
-/// How far apart clocks may be: an event is recorded by that of one host, and its message grows old by that of another.
-const CLOCKS: Duration = Duration::from_secs(10);
+/// How far apart clocks may be at least: an event is recorded by that of the host that took the command, its message grows
+/// old by those of the servers of the bus, and whoever verifies looks at a third. Clocks that nobody sets drift apart by
+/// minutes, and one that is set by hand for the wrong time of the year is an hour off.
+const CLOCKS: Duration = Duration::from_secs(3600);
+/// They may be apart by this part of the age too, if that is more. To take what was lost for too old is the lesser error:
+/// it would soon have gone. To take what grew too old for lost has the whole stream filled anew.
+const CLOCKS_PART: u32 = 10;
 
 /// What a comparison found. As JSON it is the answer of `dcm bus verify --json`: fields are added, none is renamed.
 #[derive(Debug, Clone, Serialize)]
@@ -108,8 +113,6 @@ pub(super) struct Front {
     pub order: Option<u64>,
     /// Its sequence; of an empty stream, the next one that will be given out.
     pub first_sequence: u64,
-    /// The last sequence given out; 0 when none was.
-    pub last_sequence: u64,
     /// How many messages the stream holds.
     pub messages: u64,
     /// Their size.
@@ -130,12 +133,6 @@ impl Front {
         self.first_sequence.saturating_sub(1)
     }
 
-    /// How many sequences behind the first message have none: limits did not do that.
-    fn gone_behind(&self) -> u64 {
-        let given = self.last_sequence.saturating_add(1).saturating_sub(self.first_sequence);
-        given.saturating_sub(self.messages)
-    }
-
     /// Whether the stream would remove its oldest message if it held so many messages and bytes more.
     fn overflows(&self, messages: u64, bytes: u64) -> bool {
         let over = |limit: u64, held: u64| limit > 0 && held > limit;
@@ -145,11 +142,13 @@ impl Front {
 
     /// Whether the message of an event of `recorded` can have grown too old. It was stored when the event was recorded,
     /// or later, much later by a refill, and not before the stream was created. So it is no older than it is taken for
-    /// here: if that is too young, age did not remove it; if it is old enough, age may have.
+    /// here, as far as clocks agree: if that is too young, age did not remove it; if it is old enough, age may have.
     fn may_be_too_old(&self, recorded: Timestamp) -> bool {
+        let max_age = self.kept.max_age;
         let stored = self.created.map_or(recorded, |created| created.max(recorded));
-        let age = self.now.micros().saturating_sub(stored.micros()).saturating_add(micros(CLOCKS));
-        !self.kept.max_age.is_zero() && age >= micros(self.kept.max_age)
+        let apart = CLOCKS.max(max_age / CLOCKS_PART);
+        let age = self.now.micros().saturating_sub(stored.micros()).saturating_add(micros(apart));
+        !max_age.is_zero() && age >= micros(max_age)
     }
 
     /// The limits and how far they are used, for a person.
@@ -179,7 +178,8 @@ struct Before<'a> {
     front: &'a Front,
     /// How many they are.
     count: usize,
-    /// Whether the stream is so full that it can have removed the last of them, and so every one before that.
+    /// Whether the stream is so full, or would be with what is missing in it, that it can have removed the last of them,
+    /// and so every one before that.
     full: bool,
 }
 
@@ -369,7 +369,8 @@ impl Comparison {
         })
     }
 
-    /// The events before the order `first`, where a message of the stream stands.
+    /// The events before the order `first`, where a message of the stream stands. What is missing behind the window is not
+    /// known.
     fn before<'a>(&self, first: u64, front: &'a Front) -> Before<'a> {
         let count = self.wanted.partition_point(|wanted| wanted.order < first);
         let (before, behind) = self.wanted.split_at(count);
@@ -379,9 +380,9 @@ impl Comparison {
             false => before.last().map(|wanted| wanted.room),
             true => before.iter().map(|wanted| wanted.room).max(),
         };
-        // What is missing behind may have been there when others had to give way.
-        let most = usize::try_from(front.gone_behind()).unwrap_or(usize::MAX);
-        let holes = behind.iter().filter(|wanted| wanted.found.is_none()).take(most);
+        // What is missing behind, in holes or at the end, was there when others had to give way, or they give way once it
+        // is. Sequences do not tell which: a stream that lost its end gives them out again.
+        let holes = behind.iter().filter(|wanted| wanted.found.is_none());
         let (messages, bytes) = holes.fold((1, room.unwrap_or(0)), |(messages, bytes): (u64, u64), hole| {
             (messages + 1, bytes.saturating_add(hole.room))
         });
@@ -407,8 +408,10 @@ impl Comparison {
     }
 
     /// What was found, once every message was taken. `front` is that of the stream, which may stand before those that were
-    /// taken.
-    pub(super) fn findings(self, front: &Front) -> Findings {
+    /// taken. After a repair that kept the stream up to the event `kept_to`, 0 for none, events up to there are not judged
+    /// again: limits explained then what was gone of them, and the rest gave way since. The stream may have been full then
+    /// of what the repair removed.
+    pub(super) fn findings(self, front: &Front, kept_to: u64) -> Findings {
         let at = |order| Position { journal: self.journal, order };
         let before = self.before(self.oldest(front), front);
         let unexplained = before.unexplained();
@@ -417,7 +420,7 @@ impl Comparison {
         for (index, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| wanted.found.is_none()) {
             let what = if index >= before.count {
                 "not on the bus"
-            } else if before.explains(index, wanted) {
+            } else if wanted.order <= kept_to || before.explains(index, wanted) {
                 dropped += 1;
                 continue;
             } else {

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::compare::{Contradictions, Findings};
-use super::verify::{Compared, VerifyError, Window, compared, verify};
+use super::verify::{Compared, VerifyError, Window, compared, verify_after};
 use super::{Keys, Relay, RelayError, forward};
 
 /// Events read at once.
@@ -42,7 +42,8 @@ pub struct Repaired {
     pub replayed_to: Option<Position>,
     /// Sequences of the messages that were removed: the first and the last.
     pub removed: Option<(u64, u64)>,
-    /// What a comparison of everything found afterwards.
+    /// What a comparison of everything found afterwards. What limits had removed before the repair, or as it published,
+    /// counts as dropped, also if the stream is no longer full without what was removed.
     pub findings: Findings,
 }
 
@@ -111,7 +112,7 @@ impl Repair {
             _ => self.carry_out(&cut, compared.last_kept).await?,
         };
         self.relay_to(head).await?;
-        let findings = verify(&*self.journal, &*self.bus, Window::ALL, GRACE).await?;
+        let findings = verify_after(cut.order, &*self.journal, &*self.bus, Window::ALL, GRACE).await?;
         let at = |order| Position { journal: self.journal.id(), order };
         let replayed_to = republished_from.and(Some(at(cut.replayed_to))).filter(|to| to.order > 0);
         let is_anew = compared.last_kept == 0 || (republished_from.is_some() && cut.order == 0);

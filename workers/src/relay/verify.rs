@@ -48,11 +48,23 @@ pub enum VerifyError {
 
 /// Compares the events of `window` with the messages of [`Stream::Events`]. A relay may be at work meanwhile: what is
 /// not on the bus yet, and a bus that is away, is waited for, at most for `patience`. What is missing before the first
-/// message counts as dropped only as far as the stream's own limits, as they are now, can have removed it.
+/// message counts as dropped only as far as the stream's own limits, as they are now, can have removed it: a full one, and
+/// one that what is missing in the window would fill.
 ///
 /// # Errors
 /// [`VerifyError`]: one of the two could not be read.
 pub async fn verify(
+    journal: &dyn Journal,
+    bus: &dyn Upkeep,
+    window: Window,
+    patience: Duration,
+) -> Result<Findings, VerifyError> {
+    verify_after(0, journal, bus, window, patience).await
+}
+
+/// [`verify`] after a repair that kept the stream up to the event `kept_to`; 0 for none.
+pub(super) async fn verify_after(
+    kept_to: u64,
     journal: &dyn Journal,
     bus: &dyn Upkeep,
     window: Window,
@@ -65,7 +77,8 @@ pub async fn verify(
                 tokio::time::sleep(LOOK).await;
             }
             compared => {
-                return compared.map(|Compared { comparison, front, .. }| comparison.findings(&front));
+                return compared
+                    .map(|Compared { comparison, front, .. }| comparison.findings(&front, kept_to));
             }
         }
     }
@@ -146,7 +159,6 @@ async fn front(journal: &dyn Journal, bus: &dyn Upkeep) -> Result<Front, VerifyE
         return Ok(Front {
             order: ours.map(|Position { order, .. }| order),
             first_sequence: extent.first_sequence,
-            last_sequence: extent.last_sequence,
             messages: extent.messages,
             bytes: extent.bytes,
             kept: extent.retention,

@@ -1,18 +1,22 @@
 //! What is gone at the front of a stream: removed by its limits, or lost.
 
 use dcm_domain::value::Timestamp;
-use dcm_journal::bus::{LocalBus, LocalSettings, Retention, StreamSettings};
+use dcm_journal::bus::{Kept, LocalBus, LocalSettings, Message, Retention, StreamSettings};
+use dcm_schemas::Position;
 
 use super::repair::{Bed, agrees, orders, publish_again, streams};
 use super::site::{PER_ADD, Site};
 use super::*;
 use crate::relay::compare::{Comparison, Front};
-use crate::relay::{Findings, Window};
+use crate::relay::{Findings, Window, forward};
 
 /// What no limit explains says so.
 const UNEXPLAINED: &str = "no limit of the stream explains that";
 const NO_LIMIT: Retention = Retention { max_age: Duration::ZERO, max_bytes: 0 };
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Messages that a stream of [`small`] holds.
+const CAPACITY: u64 = 12;
 
 on_both!(
     what_is_lost_at_the_front_is_found_and_the_stream_filled_anew,
@@ -56,10 +60,15 @@ async fn a_refill_that_broke_off_is_done_again(bed: Bed) {
     agrees(&bed, 1..=head).await;
 }
 
+/// A bus in this process whose streams are soon full.
+async fn small() -> Bed {
+    let bus = LocalBus::new(LocalSettings { capacity: CAPACITY as usize, ..LocalSettings::default() });
+    Bed::on(Arc::new(bus), streams(), None).await
+}
+
 #[tokio::test]
 async fn a_full_stream_in_this_process() {
-    let bus = LocalBus::new(LocalSettings { capacity: 12, ..LocalSettings::default() });
-    a_full_stream(Bed::on(Arc::new(bus), streams(), None).await).await;
+    a_full_stream(small().await).await;
 }
 
 #[tokio::test]
@@ -111,6 +120,66 @@ async fn a_full_stream(bed: Bed) {
 }
 
 #[tokio::test]
+async fn a_full_stream_that_loses_its_end_has_not_lost_its_front() {
+    let bed = small().await;
+    bed.filled(4).await;
+    let end = bed.site.head().await;
+    let entity = bed.site.add(5, "r5").await;
+    bed.site.manage(entity).await;
+    bed.site.unmanage(entity).await;
+    let head = bed.site.head().await;
+    // What a full stream holds without its end. Its last sequence went back with that: no sequence is gone.
+    let dropped = head - CAPACITY;
+    bed.remove(1..=dropped).await;
+    let held = bed.upkeep.extent(Stream::Events).await.unwrap();
+    assert_eq!((held.first_sequence, held.last_sequence, held.messages), (dropped + 1, end, end - dropped));
+
+    let found = bed.verify(Window::ALL).await;
+    assert_eq!((found.dropped, found.lost_at_front), (dropped, 0), "{found:?}");
+    assert_eq!(orders(&found.missing), (end + 1..=head).collect::<Vec<_>>());
+    let done = bed.repair().await.unwrap();
+    assert!(!done.refilled && done.removed.is_none(), "{done:?}");
+    full(&done.findings);
+    assert_eq!((done.findings.dropped, done.findings.messages), (dropped, CAPACITY));
+    full(&bed.verify(Window::ALL).await);
+
+    // One that is missing behind leaves room for others: it does not explain that they are gone.
+    bed.remove(1..=head - 4).await;
+    bed.site.manage(entity).await;
+    let found = bed.verify(Window::ALL).await;
+    assert_eq!((found.dropped, found.lost_at_front), (0, head - 4), "{found:?}");
+    assert_eq!(found.missing.count, found.lost_at_front + 1, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_full_stream_that_a_repair_makes_room_in_has_not_lost_its_front() {
+    let bed = small().await;
+    bed.filled(4).await;
+    let running = started(bed.relay()).await;
+    let entity = bed.site.add(5, "r5").await;
+    bed.copied().await;
+    running.stop().await;
+    // An event twice, and a message of none: both stand in place of events that gave way for them.
+    let end = bed.site.head().await;
+    let twice = bed.upkeep.read(Stream::Events, end, 1).await.unwrap().remove(0).message.unwrap();
+    let alien = Message { id: uuid::Uuid::now_v7(), headers: Vec::new(), ..twice.clone() };
+    publish_again(&bed, twice).await;
+    bed.bus.publish(Stream::Events, alien, None).await.unwrap();
+    let found = bed.verify(Window::ALL).await;
+    let gone = end + 2 - CAPACITY;
+    assert_eq!((found.dropped, found.lost_at_front, found.missing.count), (gone, 0, 0), "{found:?}");
+    assert_eq!((found.doubled.count, found.foreign.count), (1, 1), "{found:?}");
+
+    // The repair begins with a message, for which one more gives way.
+    bed.site.manage(entity).await;
+    let done = bed.repair().await.unwrap();
+    assert_eq!((done.republished_from.unwrap().order, done.refilled), (end + 1, false));
+    assert_eq!(done.removed, Some((end + 1, end + 2)));
+    full(&done.findings);
+    assert_eq!((done.findings.dropped, done.findings.messages), (gone + 1, CAPACITY - 2));
+}
+
+#[tokio::test]
 async fn what_grew_too_old_is_no_difference_and_what_cannot_have_is_one() {
     let of_age = |max_age| StreamSettings { events: Retention { max_age, ..NO_LIMIT }, ..streams() };
     let bed = Bed::nats_with(of_age(Duration::from_secs(3))).await;
@@ -129,24 +198,36 @@ async fn what_grew_too_old_is_no_difference_and_what_cannot_have_is_one() {
     bed.copied().await;
     let found = bed.verify(Window::ALL).await;
     assert!(found.agrees && found.dropped >= PER_ADD, "{found:?}");
-    running.stop().await;
 
-    let bed = bed.adapted(of_age(MINUTE * 60)).await;
+    // Young ones that are removed while they may live for hours did not grow too old, whatever clocks say.
+    let bed = bed.adapted(of_age(HOUR * 3)).await;
+    bed.site.add(3, "r3").await;
+    bed.copied().await;
+    running.stop().await;
+    let last = bed.bus.tail(Stream::Events).await.unwrap().sequence;
+    bed.remove(1..=last - 2).await;
     let found = bed.verify(Window::ALL).await;
-    assert_eq!(found.dropped, 0, "{found:?}");
-    assert!(found.missing.count >= PER_ADD);
+    let gone = bed.site.head().await - 2;
+    assert_eq!((found.dropped, found.lost_at_front, found.missing.count), (0, gone, gone), "{found:?}");
     let what = &found.missing.first[0].what;
-    assert!(what.contains(UNEXPLAINED) && what.contains("max_age is 3600s"), "{what}");
+    assert!(what.contains(UNEXPLAINED) && what.contains("max_age is 10800s"), "{what}");
 }
 
-/// Of `events`, none of which is found on a stream with this front: how many were dropped, and how many are lost there.
-fn judged(events: &[Recorded], front: &Front) -> (u64, u64) {
-    let last = events.last().unwrap().position;
-    let mut comparison = Comparison::new(last.journal, last.order);
+/// Of `events`, on a stream with this front that holds them from its first message on as far as it has messages: how many
+/// were dropped, and how many are lost before it. A repair has kept it up to the event `kept_to`.
+fn judged(events: &[Recorded], front: &Front, kept_to: u64) -> (u64, u64) {
+    let Position { journal, order } = events.last().unwrap().position;
+    let mut comparison = Comparison::new(journal, order);
+    let at = |order| Position { journal, order };
     for event in events {
         comparison.want(event, event.position.order - 1);
     }
-    let found = comparison.findings(front);
+    let behind = events.iter().filter(|event| front.order.is_some_and(|first| event.position.order >= first));
+    for (sequence, event) in (front.first_sequence..).zip(behind).take(front.messages as usize) {
+        let message = forward::message(event, at(event.position.order - 1), "r1", 0, usize::MAX);
+        comparison.take(&Kept { sequence, message: Ok(message) });
+    }
+    let found = comparison.findings(front, kept_to);
     (found.dropped, found.lost_at_front)
 }
 
@@ -161,15 +242,15 @@ async fn limits_explain_what_they_can_have_removed() {
     let front = Front {
         order: Some(PER_ADD + 1),
         first_sequence: PER_ADD + 1,
-        last_sequence: 2 * PER_ADD,
         messages: PER_ADD,
         bytes: 100_000,
         kept: NO_LIMIT,
         max_messages: 0,
         created: None,
-        now: later(MINUTE * 60),
+        now: later(HOUR * 12),
     };
-    let judged = |front: Front| judged(&events, &front);
+    let kept_to = |order| judged(&events, &front, order);
+    let judged = |front: Front| judged(&events, &front, 0);
     let (all_dropped, all_lost) = ((PER_ADD, 0), (0, PER_ADD));
     assert_eq!(judged(front), all_lost);
 
@@ -179,18 +260,35 @@ async fn limits_explain_what_they_can_have_removed() {
     assert_eq!(judged(Front { max_messages: PER_ADD, ..front }), all_dropped);
     assert_eq!(judged(Front { max_messages: PER_ADD + 1, ..front }), all_lost);
 
-    // By its recorded time a message may be older than it is, never younger.
+    // What is missing behind would make it full, whether its sequences were given out again or not.
+    let short = |front: Front| Front { messages: PER_ADD - 2, bytes: 94_000, ..front };
+    assert_eq!(judged(short(of_bytes(100_100))), all_dropped);
+    assert_eq!(judged(Front { messages: PER_ADD, ..short(of_bytes(100_100)) }), all_lost);
+    assert_eq!(judged(short(of_bytes(200_000))), all_lost);
+    assert_eq!(judged(short(Front { max_messages: PER_ADD, ..front })), all_dropped);
+    assert_eq!(judged(short(Front { max_messages: PER_ADD + 1, ..front })), all_lost);
+
+    // What was judged before a repair is not judged again.
+    assert_eq!(kept_to(PER_ADD + 2), all_dropped);
+    assert_eq!(kept_to(2), (2, PER_ADD - 2));
+
+    // By its recorded time a message may be older than it is, and younger only as clocks are apart: an hour, or a tenth of
+    // the age.
     let of_age = |max_age| Front { kept: Retention { max_age, ..NO_LIMIT }, ..front };
-    assert_eq!(judged(of_age(MINUTE * 59)), all_dropped);
-    assert_eq!(judged(of_age(MINUTE * 62)), all_lost);
+    let aged = |age, max_age| judged(Front { now: later(age), ..of_age(max_age) });
+    assert_eq!(aged(HOUR * 3, HOUR * 3), all_dropped);
+    assert_eq!(aged(HOUR * 2, HOUR * 3 - MINUTE), all_dropped);
+    assert_eq!(aged(HOUR * 2, HOUR * 3 + MINUTE), all_lost);
+    assert_eq!(aged(HOUR * 90, HOUR * 99), all_dropped);
+    assert_eq!(aged(HOUR * 90, HOUR * 101), all_lost);
+    assert_eq!(aged(MINUTE, HOUR), all_dropped);
     // Refilled into a stream that is not as old itself.
-    let created = |by: Duration| Front { created: Some(later(by)), ..of_age(MINUTE * 30) };
-    assert_eq!(judged(created(MINUTE * 20)), all_dropped);
-    assert_eq!(judged(created(MINUTE * 40)), all_lost);
+    let created = |by: Duration| Front { created: Some(later(by)), ..of_age(HOUR * 6) };
+    assert_eq!(judged(created(HOUR * 6)), all_dropped);
+    assert_eq!(judged(created(HOUR * 8)), all_lost);
 
     // However full it is: what began further behind has never held the others.
-    let of_sequence =
-        |first| Front { first_sequence: first, last_sequence: first + PER_ADD - 1, ..of_bytes(100_100) };
+    let of_sequence = |first| Front { first_sequence: first, ..of_bytes(100_100) };
     assert_eq!(judged(of_sequence(1)), all_lost);
     assert_eq!(judged(of_sequence(3)), (2, PER_ADD - 2));
     assert_eq!(judged(of_sequence(100)), all_dropped);
@@ -198,7 +296,7 @@ async fn limits_explain_what_they_can_have_removed() {
     // Of an empty stream everything is gone, and only age does that.
     let empty =
         |front: Front| Front { order: None, first_sequence: 2 * PER_ADD + 1, messages: 0, bytes: 0, ..front };
-    assert_eq!(judged(empty(of_age(MINUTE * 59))), (2 * PER_ADD, 0));
+    assert_eq!(judged(empty(of_age(HOUR * 11))), (2 * PER_ADD, 0));
     assert_eq!(judged(empty(of_bytes(100_100))), (0, 2 * PER_ADD));
     // What does not stand before a message of ours is missing like any other.
     assert_eq!(judged(Front { order: None, ..of_bytes(100_100) }), (0, 0));
