@@ -33,7 +33,7 @@ pub struct LocalSettings {
 
 impl Default for LocalSettings {
     fn default() -> Self {
-        Self { capacity: 10_000, signal_capacity: 1024 }
+        Self { capacity: 2_000, signal_capacity: 1024 }
     }
 }
 
