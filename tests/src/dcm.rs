@@ -145,6 +145,10 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Becomes the program with SIGXFSZ ignored: a file that may not grow any more is an error to it, not its end. Its log,
+/// which the test keeps in a file, goes through a pipe, so that it does not count among those files.
+const LIMITED: &str = r#"trap '' XFSZ; mkfifo "log.$$" && { cat "log.$$" >&2 & exec "$@" 2>"log.$$"; }"#;
+
 /// How to start `dcm serve`: embedded stores, every role, a free port and a data directory of its own, unless said
 /// otherwise. A clone starts another process on the same data directory.
 #[derive(Clone, Debug)]
@@ -157,6 +161,7 @@ pub struct Serve {
     roles: Option<String>,
     listen: Option<String>,
     start_within: Duration,
+    limited: bool,
 }
 
 impl Default for Serve {
@@ -178,6 +183,7 @@ impl Serve {
             roles: None,
             listen: None,
             start_within: START,
+            limited: false,
         }
     }
 
@@ -217,6 +223,14 @@ impl Serve {
         self.arg(name).arg(value)
     }
 
+    /// Gives another value to a flag that it has.
+    #[must_use]
+    pub fn instead(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        let place = self.args.iter().position(|arg| arg == name).expect("the flag is there");
+        self.args[place + 1] = value.into();
+        self
+    }
+
     /// Adds one argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
@@ -237,6 +251,12 @@ impl Serve {
         Self { start_within: limit, ..self }
     }
 
+    /// Lets it go on when [`limit_files`](crate::limit_files) keeps its files from growing, as on a disk that is full.
+    #[must_use]
+    pub fn limited(self) -> Self {
+        Self { limited: true, ..self }
+    }
+
     /// Starts it and waits for its first line. Panics with its output if it ends or stays silent.
     pub async fn start(&self) -> Dcm {
         match self.try_start().await {
@@ -250,8 +270,8 @@ impl Serve {
     /// As [`Self::start`], but a process that ends before it is ready is an error: how it refused to start.
     pub async fn try_start(&self) -> Result<Dcm, Finished> {
         let arguments = self.arguments();
-        let program = self.binary.clone().unwrap_or_else(dcm_binary);
-        let mut running = Running::start(program, self.dir.path(), arguments.clone(), self.env.clone());
+        let (program, all) = self.command(&arguments);
+        let mut running = Running::start(program, self.dir.path(), all, self.env.clone());
         let deadline = Instant::now() + self.start_within;
         let first = eventually("dcm serve prints its first line", self.start_within * 2, async || {
             let status = running.process.exited();
@@ -298,6 +318,16 @@ impl Serve {
     /// Where the process keeps its embedded stores.
     pub fn data_path(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| self.dir.path().join("data"))
+    }
+
+    /// What to start with which arguments, so that `dcm` runs with `arguments`.
+    fn command(&self, arguments: &[OsString]) -> (PathBuf, Vec<OsString>) {
+        let program = self.binary.clone().unwrap_or_else(dcm_binary);
+        if !self.limited {
+            return (program, arguments.to_vec());
+        }
+        let shell = ["-c".into(), LIMITED.into(), "dcm-test-limited".into(), program.into_os_string()];
+        ("/bin/sh".into(), shell.into_iter().chain(arguments.iter().cloned()).collect())
     }
 
     fn arguments(&self) -> Vec<OsString> {

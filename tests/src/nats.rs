@@ -6,6 +6,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::{self, stream};
+use bytes::Bytes;
 use nix::sys::signal::Signal;
 
 use crate::guard::Ending;
@@ -17,6 +20,10 @@ pub use cluster::NatsCluster;
 
 const START: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(20);
+/// Name and subject of the stream that takes the room which others would need.
+const BALLAST: &str = "BALLAST";
+/// Bytes of one message of it.
+const PIECE: usize = 512 * 1024;
 
 /// A server of its own on a free loopback port, with JetStream's files in a temporary directory.
 #[derive(Debug)]
@@ -26,6 +33,8 @@ pub struct Nats {
     port: u16,
     /// Further arguments, such as those of a cluster.
     arguments: Vec<OsString>,
+    /// How much JetStream stores in files, as its configuration says it.
+    room: String,
     log: PathBuf,
     server: Option<Process>,
 }
@@ -34,14 +43,24 @@ impl Nats {
     /// Starts a server. Panics with its log if it does not come up, or if there is no server program
     /// (`DCM_TEST_NATS`, else the one in `.tools/`).
     pub async fn start() -> Self {
-        let mut nats = Self::prepared(vec![]);
+        Self::prepared(vec![]).started().await
+    }
+
+    /// As [`Self::start`], with room for so many mebibytes in all its streams together, which [`Self::fill`] can take.
+    /// Streams that promise to hold more in sum are refused.
+    pub async fn with_room(mebibytes: usize) -> Self {
+        let nats = Self::prepared(vec![]);
+        Self { room: format!("{mebibytes}MiB"), ..nats }.started().await
+    }
+
+    async fn started(mut self) -> Self {
         for _ in 0..5 {
-            if nats.launch().await {
-                return nats;
+            if self.launch().await {
+                return self;
             }
-            nats.port = free_port();
+            self.port = free_port();
         }
-        panic!("nats-server does not start:\n{}", tail(&nats.log, 40));
+        panic!("nats-server does not start:\n{}", tail(&self.log, 40));
     }
 
     /// A server that is not started yet.
@@ -49,7 +68,7 @@ impl Nats {
         let dir = WorkDir::new("nats");
         let (log, _) = log_file(dir.path(), "nats");
         let program = tool("DCM_TEST_NATS", "nats/bin/nats-server");
-        Self { dir, program, port: free_port(), arguments, log, server: None }
+        Self { dir, program, port: free_port(), arguments, room: "1TB".to_owned(), log, server: None }
     }
 
     /// `nats://127.0.0.1:PORT`; a restart keeps it.
@@ -82,8 +101,9 @@ impl Nats {
     fn configuration(&self) -> PathBuf {
         let file = self.dir.path().join("nats.conf");
         let text = format!(
-            "jetstream {{ store_dir: {:?}, max_file_store: 1TB, max_memory_store: 1GB }}\n",
-            self.storage()
+            "jetstream {{ store_dir: {:?}, max_file_store: {}, max_memory_store: 1GB }}\n",
+            self.storage(),
+            self.room
         );
         std::fs::write(&file, text).expect("write the configuration of nats-server");
         file
@@ -118,6 +138,31 @@ impl Nats {
     pub async fn wipe(&mut self) {
         self.stop().await;
         std::fs::remove_dir_all(self.storage()).expect("remove JetStream's storage");
+    }
+
+    /// Takes all the room that is left: from now on JetStream refuses what it would have to store.
+    pub async fn fill(&self) {
+        let context = self.context().await;
+        let config =
+            stream::Config { name: BALLAST.into(), subjects: vec![BALLAST.into()], ..Default::default() };
+        context.get_or_create_stream(config).await.expect("a stream for ballast");
+        let piece = Bytes::from(vec![0_u8; PIECE]);
+        loop {
+            let sent = context.publish(BALLAST, piece.clone()).await.expect("send ballast");
+            if let Err(refused) = sent.await {
+                assert_eq!(refused.kind(), PublishErrorKind::Other, "{refused}");
+                return;
+            }
+        }
+    }
+
+    /// Gives back the room that [`Self::fill`] took.
+    pub async fn empty(&self) {
+        self.context().await.delete_stream(BALLAST).await.expect("remove the ballast");
+    }
+
+    async fn context(&self) -> jetstream::Context {
+        jetstream::new(async_nats::connect(self.url()).await.expect("connect to NATS"))
     }
 
     /// Freezes it (SIGSTOP): connections stay open and nobody answers.

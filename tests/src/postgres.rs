@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::guard::Ending;
+use crate::limit::limit_files_of;
 use crate::process::{Launch, Process, await_standstill, children_of};
 use crate::tools::free_port;
 use crate::wait::eventually;
@@ -19,6 +20,8 @@ use crate::workdir::{WorkDir, log_file, tail};
 
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
+/// Mebibytes of one file of the write-ahead log, as PostgreSQL has it by itself.
+const SEGMENT: u32 = 16;
 
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
@@ -57,22 +60,28 @@ impl Postgres {
 
     /// Makes and starts a cluster (about a second). Panics with the server's log if it does not come up.
     pub async fn start() -> Self {
-        Self::start_as(false).await
+        Self::start_as(false, SEGMENT).await
     }
 
     /// As [`Self::start`], but commits wait for the disk, as in production: for measurements.
     pub async fn start_durable() -> Self {
-        Self::start_as(true).await
+        Self::start_as(true, SEGMENT).await
     }
 
-    async fn start_as(durable: bool) -> Self {
+    /// As [`Self::start`], in the smallest files: those of the write-ahead log have one mebibyte, so that
+    /// [`Self::limit_files`] can be told little more.
+    pub async fn start_in_small_files() -> Self {
+        Self::start_as(false, 1).await
+    }
+
+    async fn start_as(durable: bool, segment: u32) -> Self {
         let dir = WorkDir::new("postgres");
         let user = server_user();
         if let Some((uid, gid)) = user {
             chown(dir.path(), Some(uid), Some(gid)).expect("give the cluster's directory to its user");
         }
         let bin = binaries();
-        init(&bin, dir.path(), user);
+        init(&bin, dir.path(), user, segment);
         let (log, _) = log_file(dir.path(), "postgres");
         let mut cluster = Self { dir, bin, user, port: free_port(), log, durable, server: None };
         for _ in 0..5 {
@@ -163,6 +172,16 @@ impl Postgres {
         server.signal(Signal::SIGCONT);
     }
 
+    /// Lets it write no file beyond its first `bytes` from now on, as if the disk were full, or, with `None`, gives it all
+    /// room back. Less than one file of the write-ahead log is its end.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        // The postmaster first: what it starts meanwhile has its limit. It ignores the signal, and so do they.
+        limit_files_of(self.user, self.pid(), bytes);
+        for backend in children_of(self.pid()) {
+            limit_files_of(self.user, backend, bytes);
+        }
+    }
+
     /// Starts the server and waits until it takes connections; `false` if it ended instead (its port was taken).
     async fn launch(&mut self) -> bool {
         let log = std::fs::File::options().append(true).open(&self.log).expect("the log was created");
@@ -240,11 +259,15 @@ fn binaries() -> PathBuf {
         .expect("no PostgreSQL server under /usr/lib/postgresql: run `tests/run --install`")
 }
 
-fn init(bin: &Path, dir: &Path, user: Option<(u32, u32)>) {
+fn init(bin: &Path, dir: &Path, user: Option<(u32, u32)>, segment: u32) {
     use std::os::unix::process::CommandExt;
     let mut initdb = Command::new(bin.join("initdb"));
     initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]);
-    initdb.arg(dir.join("data")).current_dir(dir).stdin(Stdio::null());
+    initdb
+        .arg(dir.join("data"))
+        .arg(format!("--wal-segsize={segment}"))
+        .current_dir(dir)
+        .stdin(Stdio::null());
     if let Some((uid, gid)) = user {
         initdb.uid(uid).gid(gid);
     }

@@ -1,4 +1,5 @@
-//! Clocks that jump while the processes run: their own ones, and not those that measure how long something takes.
+//! Clocks that jump while the processes run and thousands of commands are sent: their own ones, and not those that measure
+//! how long something takes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,15 @@ use tokio::sync::watch;
 
 use crate::deployments::{deployments, password};
 use crate::scene::{
-    FLEET, Part, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fill, fleet,
+    CLIENTS, Part, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fill, fleet_of,
     none_has_ended, proofs, settings, the_bus_holds_the_journal,
 };
-use crate::{ALONE, seed};
+use crate::{ALONE, commands, seed};
 
 /// The furthest a clock is off, in seconds.
 const DAY: i64 = 86_400;
+/// How often clocks jump at least.
+const JUMPS: usize = 8;
 
 /// A clock of one process that can be set.
 struct Clock {
@@ -67,7 +70,7 @@ async fn clocks_that_jump_and_differ_lose_nothing_and_never_set_a_stream_back() 
     let mut random = StdRng::seed_from_u64(seed);
     let split = Split::on(Postgres::shared().await).await;
     let clocks_dir = WorkDir::new("clocks");
-    fill(settings(split.serve("api-a", "api")), FLEET).await;
+    fill(settings(split.serve("api-a", "api")), CLIENTS).await;
     let mut clocks = Vec::new();
     let mut parts = Vec::new();
     for (name, roles) in [
@@ -83,13 +86,15 @@ async fn clocks_that_jump_and_differ_lose_nothing_and_never_set_a_stream_back() 
         clocks.push(clock);
     }
     let addresses = Addresses::new(vec![parts[0].dcm.url().to_owned(), parts[1].dcm.url().to_owned()]);
-    let load = Load::start(&addresses, &fleet(), seed);
+    let load = Load::start(&addresses, &fleet_of(CLIENTS), seed);
     let (stop, stopping) = watch::channel(false);
     let line = tokio::spawn(deployments(0, password(), addresses.clone(), stopping));
     // One API far ahead of the other, so that both write to streams that the other wrote to.
     clocks[0].set(DAY);
     acknowledges_more(&load, 50).await;
-    for _ in 0..8 {
+    let mut jumps = 0;
+    while load.account().acknowledged.len() < commands() || jumps < JUMPS {
+        jumps += 1;
         let clock = random.random_range(0..clocks.len());
         let seconds = random.random_range(-DAY..DAY);
         println!("  the clock of {} is off by {seconds} s", parts[clock].name);
@@ -101,6 +106,14 @@ async fn clocks_that_jump_and_differ_lose_nothing_and_never_set_a_stream_back() 
     let added = line.await.unwrap();
     let (ledger, models) = comes_to_rest(&split.journal(), &split.read_model(), split.dir()).await;
     none_has_ended(&mut parts);
+    println!(
+        "{jumps} jumps, {} acknowledged, {} refused, {} unknown, {} added, {} events",
+        account.acknowledged.len(),
+        account.refused.len(),
+        account.unknown.len(),
+        added.len(),
+        ledger.events.len()
+    );
     ledger.verify().expect("hash chains are whole");
     account.compare(&ledger);
     added_once(&added, &ledger);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dcm_projections::ReadModels;
 use dcm_tests::ledger::{alter, embedded};
 use dcm_tests::load::{Addresses, Load};
-use dcm_tests::{Dcm, Ledger, Postgres, Split, WorkDir, on_the_example_site};
+use dcm_tests::{Dcm, Ledger, Postgres, Shuffler, Split, WorkDir, on_the_example_site};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use crate::deployments::{deployments, no_password, nothing_outlived, nothing_outlives_its_worker, password};
 use crate::scene::{
     FLEET, Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet,
-    none_has_ended, parts, proofs, reaches_the_bus, settings, the_bus_holds_the_journal,
+    none_has_ended, parts, parts_with, proofs, reaches_the_bus, settings, shuffled,
+    the_bus_holds_the_journal, was_shuffled,
 };
 use crate::subscriber::Subscriber;
 use crate::{ALONE, kills, seed};
@@ -36,9 +37,10 @@ async fn killed_processes_lose_nothing_that_was_acknowledged() {
         ("worker-2", "worker"),
         ("cert-mon", "cert-mon"),
     ];
-    let mut parts = parts(&split, &names).await;
+    let shuffler = Shuffler::start(split.stores.nats.port(), seed);
+    let mut parts = parts_with(&split, &names, FLEET, |serve| shuffled(&shuffler, serve)).await;
     let addresses = Addresses::new(vec![parts[0].dcm.url().to_owned(), parts[1].dcm.url().to_owned()]);
-    let mut subscriber = Subscriber::start(split.stores.nats.url());
+    let mut subscriber = Subscriber::start(shuffler.url().to_owned());
     let load = Load::start(&addresses, &fleet(), seed);
     let (stop, stopping) = watch::channel(false);
     let password = password();
@@ -89,6 +91,7 @@ async fn killed_processes_lose_nothing_that_was_acknowledged() {
     every_run_ended_once(&ledger);
     ledger.compare_rows(&models).await;
     subscriber.has_seen(&ledger.ids()).await;
+    was_shuffled(&shuffler, &["DCM_EVENTS outside"]);
     the_bus_holds_the_journal(&split.stores.nats.url(), &ledger).await;
     proofs(&split, &parts[0].dcm).await;
     let logs: String = parts.iter().map(|part| part.dcm.logs()).collect();

@@ -1,10 +1,10 @@
 //! Processes killed, paused and cut off under load, stores that crash, stand still, lose everything or are full, clocks
-//! that jump, hints that come twice or late: what was acknowledged is there once, rows and bus say what the journal says,
-//! every run ends once, no playbook outlives its worker.
+//! that jump, deliveries that come twice, late and in another order: what was acknowledged is there once, rows and bus say
+//! what the journal says, every run ends once, no playbook outlives its worker.
 //!
 //! `DCM_TEST_SEED` repeats the choices of a run that failed (each prints its seed); `DCM_TEST_KILLS` is how many processes
-//! the tests of kills kill; `DCM_TEST_COMMANDS` is how many commands are acknowledged while everything goes wrong at once:
-//! a hundred thousand make a soak test.
+//! the tests of kills kill; `DCM_TEST_COMMANDS` is how many commands are acknowledged while everything goes wrong at once,
+//! and while clocks jump or disks are full: a hundred thousand make a soak test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a run that failed is repeated by what it printed")]
 
@@ -40,7 +40,7 @@ fn kills() -> usize {
     variable("DCM_TEST_KILLS").unwrap_or(12)
 }
 
-/// How many commands are acknowledged while everything goes wrong at once.
+/// How many commands of several clients are acknowledged by a test that needs thousands.
 fn commands() -> usize {
     variable("DCM_TEST_COMMANDS").unwrap_or(2_000)
 }

@@ -7,17 +7,23 @@ use std::time::Duration;
 use dcm_projections::ReadModels;
 use dcm_tests::ledger::count_runs;
 use dcm_tests::load::Load;
-use dcm_tests::{Dcm, Ledger, Serve, Split, eventually, heard, run_dcm};
+use dcm_tests::{Dcm, Ledger, Serve, Shuffler, Split, eventually, heard, run_dcm};
 use rand::Rng;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
 /// Subclouds of the load, unless a test wants more.
 pub const FLEET: usize = 4;
+/// As many of them, each with a client of its own, where thousands of commands are sent.
+pub const CLIENTS: usize = 12;
 /// How long everything may take to come to rest: leases run out, runs without a worker are ended.
 pub const REST: Duration = Duration::from_secs(120);
 /// How long a take-over may take.
 pub const TAKE_OVER: Duration = Duration::from_secs(60);
+/// Commands that are acknowledged within that time by a service that has nothing to take over.
+const PORTION: usize = 200;
+/// Deliveries of which some came twice, whatever the dice said.
+const MANY: usize = 100;
 
 /// Names of the first subclouds of the fleet.
 pub fn fleet_of(count: usize) -> Vec<String> {
@@ -53,7 +59,12 @@ pub async fn comes_to_rest(journal: &str, read_model: &str, dir: &Path) -> (Ledg
         if requested == ended { Ok(()) } else { Err((requested, ended)) }
     })
     .await;
-    let models = ReadModels::open(read_model, dir, Ledger::read(journal).await.journal).await.unwrap();
+    let id = Ledger::read(journal).await.journal;
+    // An embedded file is also written by the process that is tested.
+    let models = eventually("the read models can be opened", REST, async || {
+        ReadModels::open(read_model, dir, id).await.map_err(|error| error.to_string())
+    })
+    .await;
     let ledger = eventually("the read models catch up", REST, async || {
         let ledger = Ledger::read(journal).await;
         let (position, _) = models.subclouds().position().await.unwrap();
@@ -102,17 +113,49 @@ pub async fn fill(serve: Serve, fleet: usize) {
 
 /// Fills the fleet of the load and starts these processes, by name and roles.
 pub async fn parts(split: &Split, names: &[(&'static str, &'static str)]) -> Vec<Part> {
-    parts_for(split, names, FLEET).await
+    parts_with(split, names, FLEET, settings).await
 }
 
-/// The same with a fleet of `fleet` subclouds.
-pub async fn parts_for(split: &Split, names: &[(&'static str, &'static str)], fleet: usize) -> Vec<Part> {
-    fill(settings(split.serve("api-a", "api")), fleet).await;
+/// The same with a fleet of `fleet` subclouds, and with processes that are started as `change` says.
+pub async fn parts_with(
+    split: &Split,
+    names: &[(&'static str, &'static str)],
+    fleet: usize,
+    change: impl Fn(Serve) -> Serve,
+) -> Vec<Part> {
+    fill(change(split.serve("api-a", "api")), fleet).await;
     let mut parts = Vec::new();
     for (name, roles) in names {
-        parts.push(Part { name, dcm: settings(split.serve(name, roles)).start().await });
+        parts.push(Part { name, dcm: change(split.serve(name, roles)).start().await });
     }
     parts
+}
+
+/// Leads a process to the bus through `shuffler`.
+pub fn shuffled(shuffler: &Shuffler, serve: Serve) -> Serve {
+    settings(serve.instead("--bus", shuffler.url()))
+}
+
+/// What came through `shuffler` did come twice and in another order: to whoever was given much, and to these consumers.
+pub fn was_shuffled(shuffler: &Shuffler, consumers: &[&str]) {
+    let tallies = shuffler.tallies();
+    for (consumer, tally) in &tallies {
+        println!(
+            "  {consumer}: {} deliveries, {} came twice, {} behind a later one",
+            tally.made, tally.doubled, tally.reordered
+        );
+        assert!(tally.made < MANY || tally.doubled > 0, "nothing came twice to {consumer}");
+    }
+    let of_streams = tallies.iter().filter(|(consumer, _)| consumer.starts_with("DCM_"));
+    let (doubled, reordered) = of_streams.fold((0, 0), |(doubled, reordered), (_, tally)| {
+        (doubled + tally.doubled, reordered + tally.reordered)
+    });
+    println!("{doubled} deliveries came twice, {reordered} behind a later one");
+    assert!(doubled > 0 && reordered > 0, "{tallies:?}");
+    for consumer in consumers {
+        let tally = tallies.get(*consumer).copied().unwrap_or_default();
+        assert!(tally.doubled > 0 && tally.reordered > 0, "{consumer}: {tally:?}");
+    }
 }
 
 pub fn none_has_ended(parts: &mut [Part]) {
@@ -132,14 +175,18 @@ pub async fn reaches_the_bus(url: &str, load: &Load, more: usize) {
     heard(url, "DCM_EVENTS", |all| all.iter().any(|one| one.header("ce-requestid") == last)).await;
 }
 
+/// Waits until so many more commands are acknowledged; each portion of them has its own time.
 pub async fn acknowledges_more(load: &Load, count: usize) {
     let before = load.account().acknowledged.len();
-    eventually("the load goes on", TAKE_OVER, async || {
-        let account = load.account();
-        match account.acknowledged.len() >= before + count {
-            true => Ok(()),
-            false => Err((account.acknowledged.len(), account.unavailable, account.wrong)),
-        }
-    })
-    .await;
+    let portions = (PORTION..count).step_by(PORTION).chain([count]);
+    for portion in portions {
+        eventually("the load goes on", TAKE_OVER, async || {
+            let account = load.account();
+            match account.acknowledged.len() >= before + portion {
+                true => Ok(()),
+                false => Err((account.acknowledged.len(), account.unavailable, account.wrong)),
+            }
+        })
+        .await;
+    }
 }

@@ -1,12 +1,12 @@
 //! Stores that are away.
 
 use dcm_tests::load::{Addresses, Load};
-use dcm_tests::{Dcm, NatsCluster, Postgres, Serve, Split, eventually, on_the_example_site, run_dcm};
+use dcm_tests::{NatsCluster, Postgres, Serve, Split, eventually, run_dcm};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::scene::{
-    FLEET, Part, TAKE_OVER, acknowledges_more, comes_to_rest, fill, fleet, none_has_ended, parts, settings,
+    FLEET, TAKE_OVER, acknowledges_more, comes_to_rest, fleet, none_has_ended, parts, parts_with, settings,
     the_bus_holds_the_journal,
 };
 use crate::{ALONE, seed};
@@ -46,14 +46,9 @@ async fn a_database_that_is_away_is_answered_with_503_and_loses_nothing() {
     the_bus_holds_the_journal(&split.stores.nats.url(), &ledger).await;
 }
 
-/// How to start a process of `split` on another bus than its own, with three copies of each stream.
-fn serve_on(bus: &str, split: &Split, name: &str, roles: &str) -> Serve {
-    let mut arguments = split.stores.arguments();
-    let place = arguments.iter().position(|argument| argument == "--bus").unwrap();
-    arguments[place + 1] = bus.to_owned();
-    let serve = on_the_example_site(Dcm::serve()).data_dir(&split.dir().join(name)).roles(roles);
-    let serve = arguments.into_iter().fold(serve, Serve::arg);
-    settings(serve.flag("--set", "jetstream.replicas=3"))
+/// Leads a process to another bus than its own, with three copies of each stream.
+fn on_three_nodes(bus: &str, serve: Serve) -> Serve {
+    settings(serve.instead("--bus", bus).flag("--set", "jetstream.replicas=3"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,13 +58,8 @@ async fn one_node_of_three_that_dies_or_stands_still_loses_nothing() {
     let mut random = StdRng::seed_from_u64(seed);
     let mut cluster = NatsCluster::start().await;
     let (bus, split) = (cluster.url(), Split::on(Postgres::shared().await).await);
-    fill(serve_on(&bus, &split, "api", "api"), FLEET).await;
-    let mut parts = Vec::new();
-    for (name, roles) in
-        [("api", "api"), ("relay-1", "relay"), ("relay-2", "relay"), ("projector", "projector")]
-    {
-        parts.push(Part { name, dcm: serve_on(&bus, &split, name, roles).start().await });
-    }
+    let names = [("api-a", "api"), ("relay-1", "relay"), ("relay-2", "relay"), ("projector", "projector")];
+    let mut parts = parts_with(&split, &names, FLEET, |serve| on_three_nodes(&bus, serve)).await;
     let addresses = Addresses::new(vec![parts[0].dcm.url().to_owned()]);
     let load = Load::start(&addresses, &fleet(), seed);
     acknowledges_more(&load, 20).await;

@@ -1,5 +1,6 @@
 //! Everything at once: every role is killed and paused, bus and database crash, stand still and lose what may be lost,
-//! hints come twice and late, while several clients send commands.
+//! whatever the bus hands on comes twice, late and in another order, hints come again long after their time, while several
+//! clients send commands.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream;
 use dcm_schemas::hint::{DEPLOY, DeployHint};
 use dcm_tests::load::{Addresses, Load};
-use dcm_tests::{Ledger, Postgres, Split};
+use dcm_tests::{Ledger, Postgres, Shuffler, Split};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -18,13 +19,10 @@ use uuid::Uuid;
 
 use crate::deployments::{deployments, nothing_outlived, nothing_outlives_its_worker, password};
 use crate::scene::{
-    Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet_of,
-    none_has_ended, parts_for, proofs, the_bus_holds_the_journal,
+    CLIENTS, Part, a_while, acknowledges_more, added_once, comes_to_rest, every_run_ended_once, fleet_of,
+    none_has_ended, parts_with, proofs, shuffled, the_bus_holds_the_journal, was_shuffled,
 };
 use crate::{ALONE, commands, seed};
-
-/// Subclouds of the load, each with a client of its own.
-const CLIENTS: usize = 12;
 
 const PROCESSES: [(&str, &str); 9] = [
     ("api-a", "api"),
@@ -174,7 +172,9 @@ async fn a_storm_of_every_fault_loses_nothing_that_was_acknowledged() {
     let seed = seed();
     let postgres = Postgres::start().await;
     let split = Split::on(&postgres).await;
-    let parts = parts_for(&split, &PROCESSES, CLIENTS).await;
+    // It stays when the bus is away: to the processes it is the bus.
+    let shuffler = Shuffler::start(split.stores.nats.port(), seed);
+    let parts = parts_with(&split, &PROCESSES, CLIENTS, |serve| shuffled(&shuffler, serve)).await;
     let addresses = Addresses::new(vec![parts[0].dcm.url().to_owned(), parts[1].dcm.url().to_owned()]);
     let load = Load::start(&addresses, &fleet_of(CLIENTS), seed);
     let (stop, stopping) = watch::channel(false);
@@ -214,6 +214,7 @@ async fn a_storm_of_every_fault_loses_nothing_that_was_acknowledged() {
     nothing_outlived(outlived);
     let (ledger, models) = comes_to_rest(&split.journal(), &split.read_model(), split.dir()).await;
     none_has_ended(&mut parts);
+    was_shuffled(&shuffler, &["DCM_EVENTS cert-mon"]);
     println!(
         "{struck} blows, {} acknowledged, {} refused, {} unknown, {} added, {} events",
         account.acknowledged.len(),

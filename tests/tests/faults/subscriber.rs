@@ -1,4 +1,4 @@
-//! An outside subscriber.
+//! An outside subscriber, to whom events may come twice and in any order, but come.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
