@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Readers at once.
 const READERS: u32 = 8;
+/// Readers at once of an embedded file, each of which is a thread with a cache.
+const EMBEDDED_READERS: u32 = 4;
 /// Writers at once on PostgreSQL: the projector, a rebuild, and what keeps the rebuild's claim meanwhile.
 const WRITERS: u32 = 4;
 /// Settings of the connections to an embedded file. A lost tail is folded again from the journal: rows and checkpoint are
@@ -122,7 +124,7 @@ impl ReadModels {
                 let url = format!("sqlite://{}?mode=rwc", file.display());
                 // SQLite has one writer; more than one connection for it would only wait for each other.
                 let writes = pool(&url, 1, EMBEDDED).await?;
-                (pool(&url, READERS, EMBEDDED_READER).await?, writes, true)
+                (pool(&url, EMBEDDED_READERS, EMBEDDED_READER).await?, writes, true)
             }
             Some(("postgres" | "postgresql", _)) => {
                 (pool(url, READERS, SERVER).await?, pool(url, WRITERS, SERVER_WRITER).await?, false)

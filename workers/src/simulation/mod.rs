@@ -28,7 +28,7 @@ use uuid::Uuid;
 use world::{Broken, World};
 
 /// Worlds that are tried by default, on as many threads as there are processors.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 2_000;
 /// How long a world may take to come to rest.
 const REST: Duration = Duration::from_secs(400);
 
