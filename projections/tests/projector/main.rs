@@ -5,6 +5,7 @@
 mod cluster;
 mod deadline;
 mod faults;
+mod fenced;
 mod interleaved;
 mod rebuilds;
 mod shown;

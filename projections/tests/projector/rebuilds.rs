@@ -156,6 +156,26 @@ async fn upgraded(url: &str) {
     assert!(newer.step().await.unwrap().is_some());
 }
 
+/// While what answers are made of waits to be filled anew, nobody is told that it shows what others show already.
+async fn held(url: &str) {
+    let site = Site::open_with(url, Some(vec![Picky::new("subclouds"), Picky::new("well")])).await;
+    let subcloud = site.add(1).await;
+    site.project().await;
+    let shown = site.journal.head().await.unwrap();
+    let new = site.another(vec![Picky::of_generation("subclouds", 2), Picky::new("well")]).await;
+    site.fleet.run(subcloud, &ReportAvailability { to: Availability::Online }, &meta()).await.unwrap();
+    assert_eq!(site.projector_of(&new, 2).step().await.unwrap(), Some(shown));
+    new.renew(&site.journal, RebuildOptions::default(), &CancellationToken::new()).await;
+    site.fleet.run(subcloud, &ReportAvailability { to: Availability::Offline }, &meta()).await.unwrap();
+    let head = site.journal.head().await.unwrap();
+    let newer = site.projector_of(&new, 2);
+    let mut reached = None;
+    while let Some(order) = newer.step().await.unwrap() {
+        reached = Some(order);
+    }
+    assert_eq!(reached, Some(head));
+}
+
 /// The live version goes on while another is filled, compared and swapped.
 async fn under_way(url: &str) {
     let site = Arc::new(Site::open(url).await);
@@ -193,6 +213,7 @@ async fn embedded() {
     cancelled_and_abandoned("embedded:").await;
     an_event_ends_it("embedded:").await;
     upgraded("embedded:").await;
+    held("embedded:").await;
     under_way("embedded:").await;
 }
 
@@ -203,5 +224,6 @@ async fn postgres() {
     cancelled_and_abandoned(&database(&cluster).await).await;
     an_event_ends_it(&database(&cluster).await).await;
     upgraded(&database(&cluster).await).await;
+    held(&database(&cluster).await).await;
     under_way(&database(&cluster).await).await;
 }
