@@ -17,4 +17,4 @@ pub mod trace;
 pub mod transfer;
 pub mod vault;
 
-pub use sql::{SqlError, trusting};
+pub use sql::{SqlError, trusting, whole};

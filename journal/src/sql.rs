@@ -65,6 +65,20 @@ pub fn trusting<DB: sqlx::Database>(options: sqlx::pool::PoolOptions<DB>) -> sql
     })
 }
 
+/// A pool of connections to an embedded file, none of which is used again if it counts as in a transaction when it is given
+/// back. A full disk makes SQLite end a transaction by itself, which its driver does not see: the next one would be taken for
+/// a part of the one that is gone, and what it commits would be seen by nobody and keep everybody else from writing.
+pub fn whole<DB: sqlx::Database>(options: sqlx::pool::PoolOptions<DB>) -> sqlx::pool::PoolOptions<DB> {
+    use sqlx::Connection;
+    options.after_release(|connection, _| {
+        Box::pin(async move {
+            // A rollback that was begun comes before the answer.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
 /// A pool of connections to one of the two engines.
 #[derive(Clone, Debug)]
 pub(crate) enum Db {
@@ -106,7 +120,7 @@ impl Db {
             .pragma("secure_delete", "on");
         let connect = async {
             loop {
-                let pool = SqlitePoolOptions::new()
+                let pool = whole(SqlitePoolOptions::new())
                     .max_connections(CONNECTIONS)
                     .acquire_timeout(PATIENCE)
                     .connect_with(options.clone())

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use dcm_journal::trusting;
+use dcm_journal::{trusting, whole};
 use dcm_schemas::JournalId;
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
@@ -342,7 +342,9 @@ async fn pool(
     connections: u32,
     settings: &'static [&'static str],
 ) -> Result<AnyPool, sqlx::Error> {
-    trusting(AnyPoolOptions::new())
+    let options = trusting(AnyPoolOptions::new());
+    let options = if url.starts_with("sqlite:") { whole(options) } else { options };
+    options
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {
