@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::projection::Projection;
+use crate::rows::AnyQuery;
 use crate::store::{bounded, sql};
 
 /// The tables that say what is read and how far it is.
@@ -151,12 +152,7 @@ pub(crate) async fn advance(
     step: Advance,
 ) -> Result<bool, sqlx::Error> {
     let (text, _) = advancing(versions.len());
-    let query = sqlx::query(sql(text))
-        .bind(signed(step.to))
-        .bind(step.epoch)
-        .bind(step.event_time.micros())
-        .bind(signed(step.from));
-    let query = versions.iter().fold(query, |query, (name, version)| query.bind(*name).bind(*version));
+    let query = bound(sqlx::query(sql(text)), versions, step);
     Ok(query.execute(connection).await?.rows_affected() == versions.len() as u64)
 }
 
@@ -170,6 +166,17 @@ pub(crate) fn advancing(count: usize) -> (String, usize) {
         places.collect::<Vec<_>>().join(", ")
     );
     (text, 2 * count + 5)
+}
+
+/// `query` with what [`advancing`] wants to know, in its order.
+pub(crate) fn bound<'q>(
+    query: AnyQuery<'q>,
+    versions: &[(&'static str, i64)],
+    step: Advance,
+) -> AnyQuery<'q> {
+    let query =
+        query.bind(signed(step.to)).bind(step.epoch).bind(step.event_time.micros()).bind(signed(step.from));
+    versions.iter().fold(query, |query, (name, version)| query.bind(*name).bind(*version))
 }
 
 /// Puts `epoch` on the checkpoints of everything that is read: who is about to move one is waited for, though not for ever,

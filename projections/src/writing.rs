@@ -6,7 +6,7 @@
 
 use sqlx::{AnyConnection, Row};
 
-use crate::checkpoint::{self, Advance, signed};
+use crate::checkpoint::{self, Advance};
 use crate::rows::{Cell, Insert, Target};
 use crate::store::sql;
 
@@ -69,12 +69,7 @@ impl<'c> Writing<'c> {
         text.push_str(&format!(
             " select case when count(*) in (0, {count}) then count(*) else 1 / (count(*) - count(*)) end from moved"
         ));
-        let query = sqlx::query(sql(text))
-            .bind(signed(step.to))
-            .bind(step.epoch)
-            .bind(step.event_time.micros())
-            .bind(signed(step.from));
-        let query = versions.iter().fold(query, |query, (name, version)| query.bind(*name).bind(*version));
+        let query = checkpoint::bound(sqlx::query(sql(text)), versions, step);
         let query = inserts
             .into_iter()
             .flat_map(|insert| insert.arrays)
