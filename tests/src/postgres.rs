@@ -22,6 +22,20 @@ const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
 /// Mebibytes of one file of the write-ahead log, as PostgreSQL has it by itself.
 const SEGMENT: u32 = 16;
+/// Long values of every table are kept out of line instead of compressed.
+const KEEP_PLAIN: &str = "
+do $$
+declare stored record;
+begin
+    for stored in
+        select attrelid::regclass as relation, attname as name
+        from pg_attribute join pg_class on pg_class.oid = attrelid
+        where relkind = 'r' and relnamespace = 'public'::regnamespace and attstorage in ('x', 'm')
+            and attnum > 0 and not attisdropped
+    loop
+        execute format('alter table %s alter column %I set storage external', stored.relation, stored.name);
+    end loop;
+end $$";
 
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
@@ -125,6 +139,15 @@ impl Postgres {
         connection.close().await.expect("close the connection");
         let url = self.url(&name);
         Database { name, url }
+    }
+
+    /// From now on everything that is written to the tables which `url` has by now stands in the files as it is: a
+    /// search of the files cannot see what PostgreSQL has compressed, as it does with rows of more than 2 kB.
+    pub async fn keep_plain(url: &str) {
+        let options: PgConnectOptions = url.parse().expect("a URL of this cluster");
+        let mut connection = options.connect().await.expect("connect to the database");
+        sqlx::raw_sql(KEEP_PLAIN).execute(&mut connection).await.expect("change the storage of every column");
+        connection.close().await.expect("close the connection");
     }
 
     /// Stops in good order: clients are disconnected, their open transactions rolled back. Data stays.

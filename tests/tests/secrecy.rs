@@ -148,6 +148,11 @@ async fn nothing_but_the_vault_holds_a_secret(way: Way) {
             .env("HOME", home.path())
     })
     .await;
+    if let Some(split) = &service.split {
+        for url in [split.journal(), split.read_model(), split.vault()] {
+            Postgres::keep_plain(&url).await;
+        }
+    }
     let watch = ProcessWatch::start(service.dir());
     let mut outputs = String::new();
 
