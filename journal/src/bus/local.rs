@@ -200,6 +200,11 @@ impl Upkeep for LocalBus {
         Ok(self.shared(stream).lock().extent())
     }
 
+    async fn settings(&self, otherwise: &StreamSettings) -> Result<StreamSettings, BusError> {
+        let duplicate_window = self.shared(Stream::Events).lock().duplicate_window();
+        Ok(StreamSettings { duplicate_window, ..otherwise.clone() })
+    }
+
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {
         self.shared(stream).lock().remove(sequences);
         Ok(())

@@ -68,6 +68,18 @@ impl StreamSettings {
             Stream::Dead => self.dead,
         }
     }
+
+    /// The same, but that `stream` keeps so much.
+    #[must_use]
+    pub fn keeping(mut self, stream: Stream, kept: Retention) -> Self {
+        *match stream {
+            Stream::Events => &mut self.events,
+            Stream::Notify => &mut self.notify,
+            Stream::Jobs => &mut self.jobs,
+            Stream::Dead => &mut self.dead,
+        } = kept;
+        self
+    }
 }
 
 /// Where a new consumer begins. A durable consumer that exists goes on where it was.

@@ -9,7 +9,7 @@ use dcm_domain::value::Timestamp;
 use futures::stream::BoxStream;
 
 use super::delivery::{Settle, Verdict};
-use super::{Bus, BusError, Message, Retention, Stream};
+use super::{Bus, BusError, Message, Retention, Stream, StreamSettings};
 
 /// A bus that can be kept. Apart from [`Bus`], so that nobody who only uses the bus can remove from it.
 #[async_trait]
@@ -21,6 +21,10 @@ pub trait Upkeep: Bus {
     /// What a stream holds now, and the limits by which it removes its oldest messages: those that it has, whatever
     /// [`Bus::ensure_streams`] was told last. Of one that does not exist: nothing, and no limits.
     async fn extent(&self, stream: Stream) -> Result<Extent, BusError>;
+
+    /// How the streams are set up now, whatever [`Bus::ensure_streams`] was told last. What of it the bus does not say,
+    /// and what is of a stream that does not exist, is as in `otherwise`.
+    async fn settings(&self, otherwise: &StreamSettings) -> Result<StreamSettings, BusError>;
 
     /// Removes the messages with these sequences; consumers pass over them. What is gone already is no error.
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError>;

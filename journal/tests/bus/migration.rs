@@ -50,6 +50,16 @@ async fn changed_settings_are_applied_to_existing_streams() {
     let found = config("DCM_DEAD").await;
     assert_eq!((found.max_age, found.max_bytes, found.max_messages_per_subject), (HOUR * 9, -1, 1));
     assert_eq!(bus.tail(Stream::Events).await.unwrap(), before, "what was there stays");
+    assert_eq!(bus.settings(&StreamSettings::default()).await.unwrap(), settings);
+    context.delete_stream("DCM_DEAD").await.unwrap();
+    let otherwise = StreamSettings { replicas: 3, ..StreamSettings::default() };
+    let without = StreamSettings { dead: otherwise.dead, ..settings.clone() };
+    assert_eq!(
+        bus.settings(&otherwise).await.unwrap(),
+        without,
+        "of a stream that is not there nothing is known"
+    );
+    restarted(&server, &settings).await.unwrap();
 
     // What an operator set beside ours is left alone.
     let mut config = config("DCM_EVENTS").await;

@@ -82,7 +82,7 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// Of streams with these settings. `rebuild` begins with nothing, whatever the bus holds: also if it is ahead of the
+    /// Streams that exist stay set up as they are; those that do not are made with these settings. `rebuild` begins with nothing, whatever the bus holds: also if it is ahead of the
     /// journal, or was filled from another one.
     pub fn new(
         journal: Arc<dyn Journal>,
@@ -98,7 +98,9 @@ impl Repair {
     ///
     /// # Errors
     /// [`RepairError`]. What was done by then is whole: the next relay or repair goes on with it.
-    pub async fn run(&self) -> Result<Repaired, RepairError> {
+    pub async fn run(mut self) -> Result<Repaired, RepairError> {
+        // Who repairs need not have the configuration of who serves, and must not cut a stream down to another.
+        self.streams = self.bus.settings(&self.streams).await?;
         self.bus.ensure_streams(&self.streams).await?;
         let head = self.journal.head().await?;
         let compared = compared(&*self.journal, &*self.bus, Window::ALL, Instant::now()).await?;

@@ -86,6 +86,10 @@ impl StreamState {
         self.duplicate_window = window;
     }
 
+    pub(super) fn duplicate_window(&self) -> Duration {
+        self.duplicate_window
+    }
+
     /// The last sequence and the last message kept.
     pub(super) fn tail(&self) -> (u64, Option<Message>) {
         (self.last_sequence, self.kept.values().next_back().cloned())

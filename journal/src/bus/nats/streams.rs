@@ -152,6 +152,20 @@ fn config(name: &str, kept: Retention, settings: &StreamSettings) -> Config {
     }
 }
 
+/// `settings`, but for what `stream` has with this configuration: what [`config`] was given, or somebody set since.
+pub(super) fn as_set_up(stream: Stream, config: &Config, settings: StreamSettings) -> StreamSettings {
+    let settings = StreamSettings {
+        replicas: config.num_replicas,
+        storage: match config.storage {
+            StorageType::File => Storage::File,
+            StorageType::Memory => Storage::Memory,
+        },
+        duplicate_window: config.duplicate_window,
+        ..settings
+    };
+    settings.keeping(stream, retention(config))
+}
+
 /// What a stream with this configuration keeps: what [`config`] was given, or somebody set since.
 pub(super) fn retention(config: &Config) -> Retention {
     Retention { max_age: config.max_age, max_bytes: limit(config.max_bytes) }

@@ -1,6 +1,5 @@
 //! Deliveries of a pull consumer, up to the first sign that they no longer come.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::PullConsumer;
@@ -47,7 +46,9 @@ pub(super) fn received(
     messages: pull::Stream,
     pulling: Pulling,
 ) -> BoxStream<'static, Result<jetstream::Message, String>> {
-    let starts_within = if pulling.bus.copied.load(Ordering::Relaxed) { STARTING } else { Duration::ZERO };
+    // Only a cluster has to choose a leader for it.
+    let is_cluster = pulling.bus.link.client.server_info().cluster.is_some();
+    let starts_within = if is_cluster { STARTING } else { Duration::ZERO };
     let puller = Puller { losses, messages, pulling, starts_until: Instant::now() + starts_within };
     stream::unfold(Some(puller), |puller| async move {
         let mut puller = puller?;

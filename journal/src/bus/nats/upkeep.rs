@@ -14,11 +14,13 @@ use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::streams::{ADVISORIES, TERMINATED_JOB, limit, retention};
+use super::streams::{ADVISORIES, TERMINATED_JOB, as_set_up, limit, retention};
 use super::subscription::{self, Pulling, Reply, STARTING, STARTING_PAUSE};
 use super::{NatsBus, PULL_EXPIRY, convert};
 use crate::bus::upkeep::Extent;
-use crate::bus::{Bus, BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Server, Stream, Upkeep, upkeep};
+use crate::bus::{
+    Bus, BusError, GaveUp, GivenUp, GivenUps, Kept, Message, Server, Stream, StreamSettings, Upkeep, upkeep,
+};
 
 /// Type of the advisory that a message was delivered as often as it may be.
 const MAX_DELIVER: &str = "io.nats.jetstream.advisory.v1.max_deliver";
@@ -74,6 +76,17 @@ impl Upkeep for NatsBus {
             max_messages: limit(info.config.max_messages),
             created: created.map(Timestamp::from_micros),
         })
+    }
+
+    async fn settings(&self, otherwise: &StreamSettings) -> Result<StreamSettings, BusError> {
+        let mut settings = otherwise.clone();
+        // What all streams have in common is as that of events has it, which is looked at last.
+        for stream in Stream::ALL.into_iter().rev() {
+            if let Some(found) = self.find(stream).await? {
+                settings = as_set_up(stream, &found.cached_info().config, settings);
+            }
+        }
+        Ok(settings)
     }
 
     async fn remove(&self, stream: Stream, sequences: RangeInclusive<u64>) -> Result<(), BusError> {

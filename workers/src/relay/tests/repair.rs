@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use dcm_journal::bus::{LocalBus, Message, StreamSettings, Upkeep};
+use dcm_journal::bus::{LocalBus, Message, Retention, StreamSettings, Upkeep};
 use dcm_schemas::Position;
 
 use super::nats::Server;
@@ -350,4 +350,17 @@ async fn windows_look_at_their_part(bed: Bed) {
     assert_eq!(json["agrees"], false);
     assert_eq!(json["missing"]["count"], 1);
     assert_eq!(json["missing"]["first"][0]["position"], position.to_string());
+}
+
+/// Who repairs with another configuration than who serves, or with none, leaves everything as it was set up.
+#[tokio::test]
+async fn streams_stay_set_up_as_they_are() {
+    let events = Retention { max_age: Duration::ZERO, max_bytes: 5 << 20 };
+    let bed = Bed::nats_with(StreamSettings { events, ..streams() }).await;
+    bed.filled(2).await;
+    bed.remove(3..=3).await;
+    let (journal, upkeep) = (Arc::clone(&bed.site.journal), Arc::clone(&bed.upkeep));
+    let done = Repair::new(journal, upkeep, StreamSettings::default(), false).run().await.unwrap();
+    assert!(done.findings.agrees && done.removed.is_some(), "{done:?}");
+    assert_eq!(bed.upkeep.settings(&StreamSettings::default()).await.unwrap(), bed.streams);
 }
