@@ -146,14 +146,41 @@ async fn export(place: &Place, to: &Path, after: u64) -> Result<ExitCode, Failur
         transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let file = File::create(to).await.map_err(|error| Failure::start(to.display().to_string(), error))?;
-    let mut out = BufWriter::new(file);
-    let done = transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
-    out.flush().await?;
-    // A backup that is answered is on disk.
-    out.into_inner().sync_all().await?;
+    // What is there already may be the last good backup: it is replaced by a whole one, or stays.
+    let is_replaced = std::fs::metadata(to).map_or(true, |there| there.is_file());
+    let partial = if is_replaced { beside(to) } else { to.to_owned() };
+    let written = async {
+        let begun = File::create(&partial).await;
+        let file = begun.map_err(|error| Failure::start(partial.display().to_string(), error))?;
+        let mut out = BufWriter::new(file);
+        let done = transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
+        out.flush().await?;
+        // A backup that is answered is on disk.
+        if is_replaced {
+            out.into_inner().sync_all().await?;
+            tokio::fs::rename(&partial, to).await?;
+        }
+        Ok::<_, Failure>(done)
+    };
+    let done = match written.await {
+        Ok(done) => done,
+        Err(failure) => {
+            if is_replaced {
+                // It says itself why it is not whole; that there is a part of it is not worth another failure.
+                let _ = tokio::fs::remove_file(&partial).await;
+            }
+            return Err(failure);
+        }
+    };
     line(format_args!("{} events written; the next export goes on with --after {}", done.events, done.last))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a file is written that is to be `to` once it is whole.
+fn beside(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
 }
 
 async fn import(place: &Place, from: &Path) -> Result<ExitCode, Failure> {

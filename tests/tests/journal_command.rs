@@ -1,0 +1,74 @@
+//! `dcm journal` as operators use it on a store that lives, and on one that is damaged.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use dcm_esdb_double::Node;
+use dcm_journal::conformance::CASES;
+use dcm_tests::ledger::{alter, embedded};
+use dcm_tests::{Dcm, Postgres, WorkDir, run_dcm, run_dcm_within};
+
+/// Lines of the table of figures.
+const FIGURES: usize = 4;
+const LONG: Duration = Duration::from_secs(180);
+
+/// Every case, by name, with what came of it, then the figures; and nothing of it is left among the events.
+async fn conforms(url: &str) {
+    let words = ["journal", "conformance", "--journal", url, "--seconds", "1"];
+    let table = run_dcm_within(words, LONG).await.ok();
+    for case in CASES {
+        let name = case.name.replace('_', " ");
+        let line =
+            table.lines().find(|line| line.starts_with(&name)).unwrap_or_else(|| panic!("{name}: {table}"));
+        assert!(line.ends_with("passed") || line.ends_with("not promised by this store"), "{line}");
+    }
+    assert_eq!(table.lines().count(), CASES.len() + 1 + FIGURES, "{table}");
+    assert!(table.contains(" passed, 0 failed, "), "{table}");
+    for figure in table.lines().rev().take(FIGURES) {
+        let zero = ["  0 /s", "median 0.00 ms"].iter().any(|nothing| figure.contains(nothing));
+        assert!(!zero && (figure.ends_with("/s") || figure.ends_with(" ms")), "{figure}");
+    }
+    let left = run_dcm(["journal", "verify", "--journal", url]).await.ok();
+    assert!(left.starts_with("0 events in 0 streams"), "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_postgresql_conforms() {
+    conforms(&Postgres::shared().await.create_database().await.url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_event_store_conforms() {
+    let node = Node::start();
+    conforms(&node.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_does_not_conform() {
+    let finished =
+        run_dcm(["journal", "conformance", "--journal", "postgres://nobody@127.0.0.1:1/none"]).await;
+    assert!(!finished.status.success(), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_fails_leaves_the_backup_before_it() {
+    let dir = WorkDir::new("export");
+    let (data, backup) = (dir.path().join("data"), dir.path().join("events.ndjson"));
+    let mut filling = Dcm::serve().data_dir(&data).flag("--demo", "1").start().await;
+    assert!(filling.terminate().await.success(), "{}", filling.logs());
+    let (here, file) = (data.display().to_string(), backup.display().to_string());
+    let export = async || run_dcm(["journal", "export", &file, "--data-dir", &here]).await;
+    export().await.ok();
+    let whole = std::fs::read(&backup).unwrap();
+    assert!(whole.len() > 1000);
+    export().await.ok();
+    assert_eq!(std::fs::read(&backup).unwrap(), whole, "a new one takes its place");
+
+    alter(&embedded(&data), 3, "{}").await;
+    assert!(!export().await.status.success());
+    assert_eq!(std::fs::read(&backup).unwrap(), whole);
+    let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["data", "events.ndjson"], "nothing is left of what failed");
+}
