@@ -40,11 +40,23 @@ impl<DB: Database> Taken<DB> {
     pub(super) fn connection(&mut self) -> sqlx::Result<&mut DB::Connection> {
         self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
+
+    /// Whether there is a connection that says soon that it lives.
+    async fn is_alive(&mut self) -> bool {
+        match &mut self.connection {
+            Some(connection) => matches!(tokio::time::timeout(SOON, connection.ping()).await, Ok(Ok(()))),
+            None => false,
+        }
+    }
+
+    fn close(&mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
+    }
 }
 
 impl<DB: Database> Drop for Taken<DB> {
     fn drop(&mut self) {
-        drop(self.connection.take().map(PoolConnection::detach));
+        self.close();
     }
 }
 
@@ -61,15 +73,14 @@ impl<DB: Database> Readers<DB> {
             async { Arc::clone(&self.turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed) };
         let turn = in_time(turn).await?;
         let kept = self.idle().pop();
-        let connection = match kept {
-            Some(kept) => alive(kept).await,
-            None => None,
-        };
-        let connection = match connection {
-            Some(connection) => connection,
-            None => self.pool.acquire().await?,
-        };
-        Ok(Taken { connection: Some(connection), _turn: turn })
+        let (connection, since) = kept.map(|Kept { connection, since }| (connection, since)).unzip();
+        // Taken before it is asked whether it lives: a caller that goes away meanwhile leaves a connection that is closed.
+        let mut taken = Taken { connection, _turn: turn };
+        if since.is_none_or(|since| since.elapsed() >= FRESH) && !taken.is_alive().await {
+            taken.close();
+            taken.connection = Some(self.pool.acquire().await?);
+        }
+        Ok(taken)
     }
 
     /// Keeps a connection that answered.
@@ -85,14 +96,4 @@ impl<DB: Database> Readers<DB> {
     fn idle(&self) -> MutexGuard<'_, Vec<Kept<DB>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A connection that was kept, unless it has died since, or does not say soon that it has not.
-async fn alive<DB: Database>(kept: Kept<DB>) -> Option<PoolConnection<DB>> {
-    let Kept { mut connection, since } = kept;
-    if since.elapsed() < FRESH || matches!(tokio::time::timeout(SOON, connection.ping()).await, Ok(Ok(()))) {
-        return Some(connection);
-    }
-    drop(connection.detach());
-    None
 }
