@@ -71,6 +71,10 @@ impl ReadModelStore for ReadModels {
         failure::set(&mut connection, place.key(), (place.position, epoch), failure).await
     }
 
+    fn is_news(&self, place: &Place, failure: &Failure) -> bool {
+        self.stopped.is_news(place.key(), &format_args!("{}: {}", failure.position, failure.reason))
+    }
+
     async fn fence(&self, epoch: i64) -> Result<bool, sqlx::Error> {
         checkpoint::fence(&self.writes, epoch).await
     }

@@ -47,6 +47,9 @@ pub trait ReadModelStore: Send + Sync + 'static {
     /// If the database fails; it may or may not be noted then.
     async fn stop(&self, place: &Place, epoch: i64, failure: &Failure) -> Result<(), sqlx::Error>;
 
+    /// Whether this process has not told yet that the read model of `place` stops so: a new projector tries it again.
+    fn is_news(&self, place: &Place, failure: &Failure) -> bool;
+
     /// Makes sure that no read model that is read is moved under an epoch before `epoch` any more, and waits for whoever is
     /// about to. False if one was moved under a later epoch: then the caller is fenced itself.
     ///

@@ -32,6 +32,12 @@ pub trait Projection: Send + Sync {
     /// Its tables.
     fn tables(&self) -> Vec<Table>;
 
+    /// Names of tables, without a version, that it had in earlier generations and has no more: they go with the versions that
+    /// they belong to.
+    fn former_tables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// How its rows hang together with streams.
     fn source(&self) -> Source;
 

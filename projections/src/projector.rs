@@ -226,8 +226,8 @@ impl<S: ReadModelStore> Projector<S> {
         }
         let counting = places.iter().filter(|place| counts(place.projection.name(), stopped(place)));
         step.reached = counting.map(|place| place.position).chain(held).min().filter(|_| moved);
-        // An idle look asks the store anew, and so does every one while something is wrong.
-        if moved && self.troubles().is_empty() {
+        // An idle look asks the store anew, and so does every one while something is wrong, or waits to be filled anew.
+        if moved && held.is_none() && self.troubles().is_empty() {
             *known = Known { places, kept, held };
         }
         Ok(step)
@@ -370,13 +370,15 @@ impl<S: ReadModelStore> Projector<S> {
                     trouble.next = None;
                     let failure = Failure::at(event, error);
                     self.store.stop(place, self.epoch, &failure).await?;
-                    tracing::error!(
-                        projection = name,
-                        position = %event.recorded().position,
-                        event = failure.event_type,
-                        %error,
-                        "the read model stops in front of an event; the others go on"
-                    );
+                    if self.store.is_news(place, &failure) {
+                        tracing::error!(
+                            projection = name,
+                            position = %event.recorded().position,
+                            event = failure.event_type,
+                            %error,
+                            "the read model stops in front of an event; the others go on"
+                        );
+                    }
                 }
             }
             _ => {
@@ -393,8 +395,11 @@ impl<S: ReadModelStore> Projector<S> {
         let error = ProjectError::ForeignJournal { name: place.projection.name() };
         let stopped = Trouble { portion: 1, attempts: ATTEMPTS, next: None };
         if self.trouble(place).is_none_or(|before| before.next.is_some()) {
-            self.store.stop(place, self.epoch, &Failure::of(place.position, &error)).await?;
-            tracing::error!(%error, "the read model stops");
+            let failure = Failure::of(place.position, &error);
+            self.store.stop(place, self.epoch, &failure).await?;
+            if self.store.is_news(place, &failure) {
+                tracing::error!(%error, "the read model stops");
+            }
         }
         self.troubles().insert(place.key(), stopped);
         Ok(())

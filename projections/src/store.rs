@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use dcm_journal::outage::Told;
 use dcm_journal::{trusting, whole};
 use dcm_schemas::JournalId;
 use sqlx::AnyPool;
@@ -78,6 +79,10 @@ pub struct ReadModels {
     projections: Vec<&'static dyn Projection>,
     pub(crate) edition: Edition,
     progress: Progress,
+    /// Of the versions that stopped: why.
+    pub(crate) stopped: Told<(&'static str, i64)>,
+    /// Of the read models that were not rebuilt: why.
+    pub(crate) not_rebuilt: Told<&'static str>,
 }
 
 /// How far one read model is.
@@ -134,7 +139,9 @@ impl ReadModels {
         let progress = Progress::new(reads.clone());
         // The lock on the directory keeps every other process away from an embedded file.
         let edition = Edition::new(embedded);
-        let models = Self { reads, writes, embedded, journal, projections, edition, progress };
+        let (stopped, not_rebuilt) = (Told::default(), Told::default());
+        let models =
+            Self { reads, writes, embedded, journal, projections, edition, progress, stopped, not_rebuilt };
         models.migrate().await?;
         Ok(Arc::new(models))
     }

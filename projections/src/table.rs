@@ -72,9 +72,4 @@ impl Table {
             |(suffix, columns)| format!("create index if not exists {table}_{suffix} on {table} ({columns})");
         self.indices.iter().copied().map(index).collect()
     }
-
-    /// The statement that drops it, safe to repeat.
-    pub(crate) fn drop(&self, version: i64) -> String {
-        format!("drop table if exists {}", self.named(version))
-    }
 }

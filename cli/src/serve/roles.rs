@@ -205,7 +205,9 @@ async fn watched<E: std::fmt::Display>(
     held: &CancellationToken,
 ) {
     tokio::pin!(work);
-    let ended = match tokio::time::timeout(PAUSE / 2, &mut work).await {
+    // What failed fails again for the same reason only after a few attempts of its own.
+    let moment = if readiness.has_failed(role) { 2 * PAUSE } else { PAUSE / 2 };
+    let ended = match tokio::time::timeout(moment, &mut work).await {
         Ok(ended) => ended,
         Err(_) => {
             readiness.set(role, Ok(()));

@@ -210,6 +210,7 @@ impl Rebuild {
         let outcome = self.fill_and_take_over(cancel).await;
         match &outcome {
             Ok((rebuilt, comparison)) => {
+                self.models.not_rebuilt.is_well(&name);
                 tracing::info!(
                     name,
                     version,
@@ -223,7 +224,9 @@ impl Rebuild {
                 }
             }
             Err((error, comparison)) => {
-                tracing::warn!(name, version, %error, "not rebuilt");
+                if self.models.not_rebuilt.is_news(name, error) {
+                    tracing::warn!(name, version, %error, "not rebuilt");
+                }
                 let ending = comparison.as_ref().map_or(Err(error), |found| Ok(Ending::Refused(found)));
                 self.end(ending).await;
                 if !matches!(error, RebuildError::TakenOver) {
@@ -253,8 +256,9 @@ impl Rebuild {
         tables::create_indices(&self.models, self.projection, self.version, &mut self.claim)
             .await
             .map_err(failed)?;
-        let analysed = tables::analyse(&self.models, self.projection, self.version).await;
-        analysed.map_err(|error| failed(error.into()))?;
+        tables::analyse(&self.models, self.projection, self.version, &mut self.claim)
+            .await
+            .map_err(failed)?;
         let mut compared = None;
         if live.can_be_compared {
             // The indices took their time.

@@ -77,7 +77,10 @@ impl Pace {
         loop {
             let places = models.places().await?;
             let own = models.journal.to_string();
-            let going = places.iter().filter(|place| !place.has_failed && place.journal == own);
+            // Tables of another generation stand still until they are filled anew: they are not what lags.
+            let going = places.iter().filter(|place| {
+                !place.has_failed && place.journal == own && place.projection.knows(place.generation)
+            });
             let Some(slowest) = going.map(|place| place.position).min() else { return Ok(()) };
             if self.still_at == Some(slowest) || !lags(journal, slowest).await? {
                 return Ok(());

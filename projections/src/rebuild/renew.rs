@@ -1,6 +1,7 @@
 //! After an upgrade: read models whose tables another generation of the program made are filled anew, while the old ones
 //! serve as long as they can.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ pub struct Outdated {
 }
 
 impl ReadModels {
-    /// The read models whose tables were made by an older generation than this program's.
+    /// The read models whose tables were made by an older generation than this program's; first those that are away until
+    /// they are filled anew.
     ///
     /// # Errors
     /// If the database fails.
@@ -35,7 +37,9 @@ impl ReadModels {
             name: place.projection.name(),
             serves: place.projection.knows(place.generation),
         };
-        Ok(older.map(outdated).collect())
+        let mut all: Vec<Outdated> = older.map(outdated).collect();
+        all.sort_by_key(|one| one.serves);
+        Ok(all)
     }
 
     /// Rebuilds what is outdated, one after the other, until nothing is or `stop` is cancelled. Rows are not compared:
@@ -46,10 +50,16 @@ impl ReadModels {
         options: RebuildOptions,
         stop: &CancellationToken,
     ) {
+        let mut begun = HashSet::new();
         while !stop.is_cancelled() {
             let left = match self.outdated().await {
                 Ok(outdated) if outdated.is_empty() => return,
-                Ok(outdated) => self.renew_all(journal, options, stop, outdated).await,
+                Ok(outdated) => {
+                    for Outdated { name, .. } in outdated.iter().filter(|one| begun.insert(one.name)) {
+                        tracing::info!(name, "made by an older program: filled anew");
+                    }
+                    self.renew_all(journal, options, stop, outdated).await
+                }
                 Err(_) => true,
             };
             if left {
@@ -71,13 +81,14 @@ impl ReadModels {
     ) -> bool {
         let mut left = false;
         for Outdated { name, .. } in outdated {
-            tracing::info!(name, "made by an older program: filled anew");
             match self.rebuild(journal, name, options, stop).await {
                 Ok(_) => {}
                 // Another process is at it.
                 Err(RebuildError::Busy(_)) => left = true,
                 Err(error) => {
-                    tracing::warn!(name, %error, "not filled anew yet");
+                    if self.not_rebuilt.is_news(name, &error) {
+                        tracing::warn!(name, %error, "not filled anew yet");
+                    }
                     left = true;
                 }
             }

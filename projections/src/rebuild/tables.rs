@@ -7,6 +7,7 @@ use super::claim::{Claim, Phase};
 use crate::checkpoint;
 use crate::projection::Projection;
 use crate::store::{ReadModels, sql};
+use crate::table::Table;
 
 /// How often an index that is being made gives a sign of life.
 const SIGN_EVERY: Duration = Duration::from_secs(5);
@@ -38,23 +39,27 @@ pub(super) async fn create_indices(
     for table in projection.tables() {
         for statement in table.create_indices(version) {
             claim.enter(models, Phase::Indexing).await?;
-            let making = create_index(models, statement);
-            tokio::pin!(making);
-            // The index of a large table takes longer than a claim holds without a sign of life. Where there is one writer,
-            // it is this one, and nobody else can claim anything meanwhile.
-            loop {
-                match tokio::time::timeout(SIGN_EVERY, &mut making).await {
-                    Ok(made) => break made?,
-                    Err(_) if models.embedded => {}
-                    Err(_) => claim.enter(models, Phase::Indexing).await?,
-                }
-            }
+            in_its_time(models, statement, claim).await?;
         }
     }
     Ok(())
 }
 
-async fn create_index(models: &ReadModels, statement: String) -> Result<(), sqlx::Error> {
+/// Carries out a statement that takes as long as a table is large: longer than a claim holds without a sign of life.
+async fn in_its_time(models: &ReadModels, statement: String, claim: &mut Claim) -> Result<(), RebuildError> {
+    let work = without_limit(models, statement);
+    tokio::pin!(work);
+    loop {
+        match tokio::time::timeout(SIGN_EVERY, &mut work).await {
+            Ok(done) => return Ok(done?),
+            // Where there is one writer, it is this one, and nobody else can claim anything meanwhile.
+            Err(_) if models.embedded => {}
+            Err(_) => claim.enter(models, Phase::Indexing).await?,
+        }
+    }
+}
+
+async fn without_limit(models: &ReadModels, statement: String) -> Result<(), sqlx::Error> {
     let mut tx = models.writes.begin().await?;
     if !models.embedded {
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
@@ -69,13 +74,14 @@ pub(super) async fn analyse(
     models: &ReadModels,
     projection: &dyn Projection,
     version: i64,
-) -> Result<(), sqlx::Error> {
+    claim: &mut Claim,
+) -> Result<(), RebuildError> {
     if models.embedded {
         return Ok(());
     }
     for table in projection.tables() {
         let text = format!("analyze {} ({})", table.named(version), table.key().join(", "));
-        sqlx::query(sql(text)).execute(&models.writes).await?;
+        in_its_time(models, text, claim).await?;
     }
     Ok(())
 }
@@ -111,8 +117,10 @@ pub(super) async fn drop_version(
     if active == version {
         return Ok(());
     }
-    for table in projection.tables() {
-        sqlx::query(sql(table.drop(version))).execute(&mut *tx).await?;
+    let tables = projection.tables();
+    let names = tables.iter().map(Table::name).chain(projection.former_tables().iter().copied());
+    for name in names {
+        sqlx::query(sql(format!("drop table if exists {name}_v{version}"))).execute(&mut *tx).await?;
     }
     checkpoint::forget(&mut tx, projection.name(), version).await?;
     tx.commit().await

@@ -43,6 +43,10 @@ impl Projection for SubcloudsProjection {
         tables::all()
     }
 
+    fn former_tables(&self) -> &'static [&'static str] {
+        &["subcloud_endpoint"]
+    }
+
     fn source(&self) -> Source {
         Source::Each(Subcloud::KIND)
     }

@@ -1,6 +1,7 @@
 //! Rebuilding beside what is read: compared before it is swapped, cancelled, abandoned, refused, and at a bounded pace.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dcm_domain::subcloud::command::ReportAvailability;
 use dcm_domain::value::Availability;
@@ -45,6 +46,10 @@ async fn compared_and_refused(url: &str) {
     assert_eq!((rebuilt.version, rebuilt.differing, rebuilt.events), (2, Some(0), head));
 
     let mut raw = site.raw().await;
+    for version in [1, 2] {
+        let former = format!("create table subcloud_endpoint_v{version} (id bigint)");
+        raw.execute(AssertSqlSafe(former)).await.unwrap();
+    }
     let change = format!("update subcloud_v2 set deploy_status = 'Berlin' where uuid = '{first}'");
     raw.execute(AssertSqlSafe(change)).await.unwrap();
     let refused = rebuild(&site, "subclouds").await;
@@ -62,6 +67,11 @@ async fn compared_and_refused(url: &str) {
     let rebuilt = site.models.rebuild(&site.journal, "subclouds", options, &stop).await.unwrap();
     assert_eq!((rebuilt.version, rebuilt.previous_version, rebuilt.differing), (4, 2, Some(1)));
     assert_eq!(tables(&site, "subcloud_v").await, ["subcloud_v2", "subcloud_v4"], "two are enough");
+    assert_eq!(
+        tables(&site, "subcloud_endpoint_v").await,
+        ["subcloud_endpoint_v2"],
+        "of earlier programs, too"
+    );
     let verified =
         site.models.verify(&site.journal, Some("subclouds"), Extent::All, |_, _| ()).await.unwrap();
     assert_eq!(verified[0].differing, 0);
@@ -71,6 +81,19 @@ async fn compared_and_refused(url: &str) {
         site.models.subclouds().by_id(1).await.unwrap().unwrap().subcloud.availability,
         Availability::Online
     );
+}
+
+/// However quick the machine is, a bound is kept to.
+async fn bounded(url: &str) {
+    let site = Site::open(url).await;
+    site.add(1).await;
+    site.project().await;
+    let events = site.journal.head().await.unwrap();
+    let options = RebuildOptions { events_per_second: 2 * events, ..RebuildOptions::default() };
+    let begun = Instant::now();
+    let rebuilt = site.models.rebuild(&site.journal, "history", options, &CancellationToken::new()).await;
+    assert_eq!(rebuilt.unwrap().events, events);
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
 }
 
 async fn cancelled_and_abandoned(url: &str) {
@@ -156,6 +179,17 @@ async fn upgraded(url: &str) {
     assert!(newer.step().await.unwrap().is_some());
 }
 
+/// What is away until it is filled anew goes before what serves meanwhile.
+async fn away_first(url: &str) {
+    let site = Site::open(url).await;
+    let mut raw = site.raw().await;
+    // As every read model of a program without this table.
+    raw.execute("delete from projection_generation").await.unwrap();
+    let outdated = site.models.outdated().await.unwrap();
+    let order = [("subclouds", false), ("history", true)];
+    assert_eq!(outdated, order.map(|(name, serves)| Outdated { name, serves }));
+}
+
 /// While what answers are made of waits to be filled anew, nobody is told that it shows what others show already.
 async fn held(url: &str) {
     let site = Site::open_with(url, Some(vec![Picky::new("subclouds"), Picky::new("well")])).await;
@@ -213,6 +247,8 @@ async fn embedded() {
     cancelled_and_abandoned("embedded:").await;
     an_event_ends_it("embedded:").await;
     upgraded("embedded:").await;
+    bounded("embedded:").await;
+    away_first("embedded:").await;
     held("embedded:").await;
     under_way("embedded:").await;
 }
@@ -224,6 +260,8 @@ async fn postgres() {
     cancelled_and_abandoned(&database(&cluster).await).await;
     an_event_ends_it(&database(&cluster).await).await;
     upgraded(&database(&cluster).await).await;
+    bounded(&database(&cluster).await).await;
+    away_first(&database(&cluster).await).await;
     held(&database(&cluster).await).await;
     under_way(&database(&cluster).await).await;
 }

@@ -23,7 +23,7 @@ pub enum RelayError {
     },
     /// The bus knows of events that the journal does not: the journal lost some.
     #[error(
-        "the bus is ahead of the journal (event {bus}, the journal ends at {head}): the journal lost events, restore it; \
+        "the bus is ahead of the journal (event {bus}, which the journal does not have): the journal lost events, restore it; \
          or have the stream DCM_EVENTS refilled (dcm bus repair --rebuild)"
     )]
     BusAhead {

@@ -231,6 +231,10 @@ impl ReadModelStore for SimRows {
         self.0.world.truth().alone.remove(&self.0.process_id());
     }
 
+    fn is_news(&self, _: &Place, _: &Failure) -> bool {
+        false
+    }
+
     fn reached(&self, order: u64) {
         checks::at_progress(&mut self.0.world.truth(), &self.0, order);
     }
