@@ -7,7 +7,7 @@ use dcm_domain::subcloud::command::{
 use dcm_domain::subcloud::{ManagementNetwork, NetworkTask, RunInputs};
 use dcm_domain::value::{Availability, Name, Phase, SyncStatus};
 use dcm_workers::certmon::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::site::{Site, meta, settings, until};
@@ -21,10 +21,9 @@ async fn ac_083_a_renamed_subcloud_is_told_of_by_its_region() {
     site.run(1, ReportAvailability { to: Availability::Offline }).await;
     site.fleet.rename(entity, Name::parse("renamed").unwrap(), &meta()).await.unwrap();
     site.fleet.run(entity, &ReportAvailability { to: Availability::Online }, &meta()).await.unwrap();
-    until("the audit", async || site.logs.audits(&region, "in-sync") == 1).await;
-    let (subject, payload) = site.last_notice().await;
-    assert_eq!(subject, "dcm.v1.notify.subcloud-online");
-    assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap(), json!({"subcloud_name": region}));
+    until("the audit", async || site.logs.audits(&region, "in-sync") > 0).await;
+    let told = site.notice("dcm.v1.notify.subcloud-online").await;
+    assert_eq!(told, json!({"subcloud_name": region}));
 }
 
 #[tokio::test]
@@ -40,9 +39,7 @@ async fn ac_107_the_next_audit_goes_to_the_new_address() {
     move_to(&site, "127.0.0.1").await;
     site.until_dc_cert(1, SyncStatus::InSync).await;
     site.until_audited(1, "in-sync", 1).await;
-    let (subject, payload) = site.last_notice().await;
-    assert_eq!(subject, "dcm.v1.notify.subcloud-sysinv-endpoint-update");
-    let told: Value = serde_json::from_slice(&payload).unwrap();
+    let told = site.notice("dcm.v1.notify.subcloud-sysinv-endpoint-update").await;
     assert_eq!(told["endpoint"], "https://127.0.0.1:6386/v1");
 }
 

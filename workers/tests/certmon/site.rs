@@ -20,6 +20,7 @@ use dcm_workers::demo::authority::Authority;
 use dcm_workers::demo::endpoints::Endpoints;
 use dcm_workers::demo::fill::{FillSettings, fill};
 use dcm_workers::relay::Relay;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -132,11 +133,11 @@ impl Site {
         .await;
     }
 
-    /// Subject and payload of the latest notification, once there is one.
-    pub async fn last_notice(&self) -> (String, Vec<u8>) {
-        let last = self.bus.last(dcm_journal::bus::Stream::Notify).await.unwrap();
-        let message = last.expect("no notification was sent").message;
-        (message.subject, message.payload.to_vec())
+    /// Payload of the latest notification, once that has this subject: it follows the event that it is made of.
+    pub async fn notice(&self, subject: &str) -> Value {
+        let last = async || self.bus.last(dcm_journal::bus::Stream::Notify).await.unwrap();
+        until(subject, async || last().await.is_some_and(|last| last.message.subject == subject)).await;
+        serde_json::from_slice(&last().await.unwrap().message.payload).unwrap()
     }
 
     pub fn ca_dir(&self) -> PathBuf {
@@ -210,7 +211,7 @@ impl Site {
 
     /// How often dc-cert of the subcloud became in-sync.
     pub async fn times_in_sync(&self, number: u32) -> usize {
-        let became = |data: &serde_json::Value| data["endpoint"] == "dc-cert" && data["to"] == "in-sync";
+        let became = |data: &Value| data["endpoint"] == "dc-cert" && data["to"] == "in-sync";
         self.history(number).await.iter().filter(|event| became(&event.data)).count()
     }
 }
