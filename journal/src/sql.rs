@@ -49,7 +49,7 @@ pub enum SqlError {
 }
 
 /// A connection that has been idle for less than this is taken for alive: to ask it first would double every round trip.
-const FRESH: Duration = Duration::from_secs(1);
+pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
 /// A pool whose connections are asked whether they live only if they have been idle for a while. One that died since fails
 /// its first query, and is not kept.

@@ -24,7 +24,7 @@ pub trait Projection: Send + Sync {
     }
 
     /// Whether tables of `generation` can be read and folded into by this program: if so, they serve until new ones are
-    /// filled; else their read model is away that long.
+    /// filled; else nothing is folded that long, and what is asked of them may fail.
     fn knows(&self, generation: i64) -> bool {
         generation == self.generation()
     }

@@ -14,7 +14,7 @@ use crate::store::sql;
 
 /// Values of one statement; PostgreSQL takes 65,535, SQLite 32,766.
 const MOST_VALUES: usize = 32_000;
-/// Rows of one statement: more make it no quicker.
+/// Rows of one statement whose values are bound one by one: more make it no quicker.
 const MOST_ROWS: usize = 1024;
 
 /// What the driver for both engines calls the one that takes arrays.

@@ -22,7 +22,7 @@ struct Remembered {
     /// Whether nobody else wrote between the last two flushes: where several processes write in turn, a guess that is wrong
     /// costs more than it saves.
     is_alone: bool,
-    /// Goes up whenever everything is forgotten: what was read before is not remembered after.
+    /// Goes up whenever something is forgotten that what was read before may contradict: that is not remembered after.
     era: u64,
 }
 

@@ -9,9 +9,7 @@ use sqlx::{Connection, Database, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::sql::in_time;
-
-/// A connection that was used so lately is taken for alive.
-const FRESH: Duration = Duration::from_secs(1);
+use crate::sql::FRESH;
 
 /// How soon a connection that lives says so.
 const SOON: Duration = Duration::from_secs(1);

@@ -32,7 +32,8 @@ impl Rebuild {
         if position >= until {
             return Ok(position);
         }
-        self.claim.expect(self.journal.traits().orders_are_dense.then_some(until));
+        let expected = self.claim.events() + (until - position);
+        self.claim.expect(self.journal.traits().orders_are_dense.then_some(expected));
         let mut pace = Pace::new(self.options.events_per_second);
         let mut batches = self.read_ahead(position, until);
         while let Some(batch) = batches.recv().await {

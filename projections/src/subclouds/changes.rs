@@ -70,8 +70,8 @@ const OF_ACTIVE: &str = "select m.active_version, c.position, c.event_time";
 const CHECKPOINT: &str = "join projection_checkpoint c on c.name = m.name and c.version = m.active_version";
 /// Rows of one statement: the first list of a large fleet takes several, each in its time.
 const MOST_ROWS: usize = 5000;
-/// More changes than these are not told one by one.
-const MOST_NEWS: usize = 1000;
+/// More changes than these are not told one by one. To be told costs less than to read again what did not change.
+const MOST_NEWS: usize = 10_000;
 
 impl Changes {
     /// If these are as many as were asked for, there may be more behind the last of them.
@@ -117,7 +117,7 @@ impl Subclouds {
     pub(crate) async fn news(&self, version: i64, position: u64) -> Result<News, sqlx::Error> {
         let mut asked = version;
         loop {
-            let text = since("x.uuid", asked, " limit 1001");
+            let text = since("x.uuid", asked, &format!(" limit {}", MOST_NEWS + 1));
             let rows = sqlx::query(sql(text)).bind(signed(position)).fetch_all(&self.models.reads);
             let (rows, position, event_time) = match self.as_active(asked, bounded(rows).await).await? {
                 Active::Other(active) => {

@@ -58,8 +58,14 @@ async fn compared_and_refused(url: &str) {
     assert_eq!((active, last.version, last.phase, last.differing), (2, 3, Phase::Refused, Some(1)));
     assert_eq!(last.differences[0].columns, ["deploy_status"]);
     assert_eq!(tables(&site, "subcloud_v").await, ["subcloud_v1", "subcloud_v2"], "nothing is left of it");
-    // What there was to go back to is still there.
+    // What there was to go back to is still there, and takes in what came since.
+    let before = site.journal.head().await.unwrap();
+    site.add(3).await;
+    site.project().await;
     assert_eq!(site.models.roll_back(&site.journal, "subclouds").await.unwrap(), 1);
+    let since = site.journal.head().await.unwrap() - before;
+    let (_, last) = status(&site, "subclouds").await;
+    assert_eq!((last.events_done, last.events_total), (since, Some(since)));
     assert_eq!(site.models.roll_back(&site.journal, "subclouds").await.unwrap(), 2);
 
     let options = RebuildOptions { accept_differences: true, ..RebuildOptions::default() };
