@@ -5,7 +5,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin dcm && cp target/release/dcm /usr/local/bin/dcm
+    cargo build --profile dist --locked --bin dcm && cp target/dist/dcm /usr/local/bin/dcm
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -15,6 +15,9 @@ use crate::world::{Engine, LONG, address, resident_mib, timed};
 const FEW: usize = 10;
 /// How much slower a huge fleet may be where it must not matter, as the measure of how far the two may be apart.
 const FLAT: f64 = 1.3;
+/// Clients that ask for every subcloud once, and how long they may take.
+const WARMING: usize = 16;
+const WARM_WITHIN: Duration = Duration::from_secs(120);
 
 /// PATCH, show and list with few and with very many subclouds.
 pub async fn growth(bench: &mut Bench) {
@@ -48,6 +51,10 @@ pub async fn growth(bench: &mut Bench) {
             ];
             if warm {
                 first_shown = seen[1][1].quantile_ms(0.5);
+                let each = move |client: usize, number: usize| {
+                    load::get(&format!("/v1.0/subclouds/subcloud{}", client + number * WARMING + 1))
+                };
+                load::run(many.address, WARMING, WARM_WITHIN, sizes.huge / WARMING, each).await;
             }
             for (times, seen) in times.iter_mut().zip(&seen).filter(|_| !warm) {
                 for (times, seen) in times.iter_mut().zip(seen) {
