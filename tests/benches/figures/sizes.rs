@@ -54,7 +54,7 @@ pub async fn growth(bench: &mut Bench) {
                 let each = move |client: usize, number: usize| {
                     load::get(&format!("/v1.0/subclouds/subcloud{}", client + number * WARMING + 1))
                 };
-                load::run(many.address, WARMING, WARM_WITHIN, sizes.huge / WARMING, each).await;
+                let _ = load::run(many.address, WARMING, WARM_WITHIN, sizes.huge / WARMING, each).await;
             }
             for (times, seen) in times.iter_mut().zip(&seen).filter(|_| !warm) {
                 for (times, seen) in times.iter_mut().zip(seen) {
