@@ -44,11 +44,6 @@ impl Readiness {
         flags.insert(name.into(), state.clone()) != Some(state)
     }
 
-    /// Whether a role, a connection or a worker said last that it is not ready.
-    pub fn has_failed(&self, name: &str) -> bool {
-        self.flags.lock().unwrap_or_else(PoisonError::into_inner).get(name).is_some_and(Result::is_err)
-    }
-
     /// Says that this process is about to end: clients are to turn to others.
     pub fn drain(&self) {
         self.set(API, Err("draining".to_owned()));

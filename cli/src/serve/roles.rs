@@ -205,9 +205,7 @@ async fn watched<E: std::fmt::Display>(
     held: &CancellationToken,
 ) {
     tokio::pin!(work);
-    // What failed fails again for the same reason only after a few attempts of its own.
-    let moment = if readiness.has_failed(role) { 2 * PAUSE } else { PAUSE / 2 };
-    let ended = match tokio::time::timeout(moment, &mut work).await {
+    let ended = match tokio::time::timeout(PAUSE / 2, &mut work).await {
         Ok(ended) => ended,
         Err(_) => {
             readiness.set(role, Ok(()));
