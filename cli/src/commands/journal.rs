@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dcm_journal::store::{self, Journal};
-use dcm_journal::transfer;
+use dcm_journal::transfer::{self, Exported};
 use tokio::fs::File;
-use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncWrite, BufReader, BufWriter};
 
+use super::whole_file::WholeFile;
 use super::{Failure, conformance, line};
 use crate::config::{Config, Flags, environment, load};
 use crate::serve::lock;
@@ -140,47 +141,31 @@ async fn verify(place: &Place) -> Result<ExitCode, Failure> {
 
 async fn export(place: &Place, to: &Path, after: u64) -> Result<ExitCode, Failure> {
     let opened = place.open().await?;
-    let refused = |error: transfer::ExportError| Failure::Refused(error.to_string());
+    let journal = &*opened.journal;
     if to == Path::new("-") {
-        let mut out = BufWriter::new(tokio::io::stdout());
-        transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
+        write(journal, after, tokio::io::stdout()).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    // What is there already may be the last good backup: it is replaced by a whole one, or stays.
-    let is_replaced = std::fs::metadata(to).map_or(true, |there| there.is_file());
-    let partial = if is_replaced { beside(to) } else { to.to_owned() };
-    let written = async {
-        let begun = File::create(&partial).await;
-        let file = begun.map_err(|error| Failure::start(partial.display().to_string(), error))?;
-        let mut out = BufWriter::new(file);
-        let done = transfer::export(&*opened.journal, after, &mut out, |_| {}).await.map_err(refused)?;
-        out.flush().await?;
-        // A backup that is answered is on disk.
-        if is_replaced {
-            out.into_inner().sync_all().await?;
-            tokio::fs::rename(&partial, to).await?;
-        }
-        Ok::<_, Failure>(done)
-    };
-    let done = match written.await {
-        Ok(done) => done,
-        Err(failure) => {
-            if is_replaced {
-                // It says itself why it is not whole; that there is a part of it is not worth another failure.
-                let _ = tokio::fs::remove_file(&partial).await;
-            }
-            return Err(failure);
-        }
+    let named = |error| Failure::start(to.display().to_string(), error);
+    let done = if WholeFile::can_be(to) {
+        let file = WholeFile::beside(to).map_err(named)?;
+        let done = write(journal, after, file.writer().map_err(named)?).await?;
+        file.take_its_place().map_err(named)?;
+        done
+    } else {
+        write(journal, after, File::create(to).await.map_err(named)?).await?
     };
     line(format_args!("{} events written; the next export goes on with --after {}", done.events, done.last))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a file is written that is to be `to` once it is whole.
-fn beside(to: &Path) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
+async fn write(
+    journal: &dyn Journal,
+    after: u64,
+    out: impl AsyncWrite + Unpin + Send,
+) -> Result<Exported, Failure> {
+    let done = transfer::export(journal, after, &mut BufWriter::new(out), |_| {}).await;
+    done.map_err(|error| Failure::Refused(error.to_string()))
 }
 
 async fn import(place: &Place, from: &Path) -> Result<ExitCode, Failure> {

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod projections;
 pub mod show;
 pub mod vault;
+mod whole_file;
 
 use std::io::Write;
 
