@@ -95,3 +95,30 @@ impl<DB: Database> Readers<DB> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_whose_reader_goes_away_while_it_is_asked_is_closed() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+        let readers = Readers::new(pool.clone());
+        let taken = readers.take().await.unwrap();
+        readers.give_back(taken, Ok(())).unwrap();
+        for kept in &mut *readers.idle() {
+            kept.since = kept.since.checked_sub(FRESH).unwrap();
+        }
+        {
+            let asking = std::pin::pin!(readers.take());
+            assert!(futures::poll!(asking).is_pending(), "it is asked whether it lives");
+        }
+        // Given back, it would be asked by the pool, for ever should nobody answer, and hold its place that long.
+        assert_eq!(pool.size(), 0);
+        assert!(readers.take().await.is_ok());
+    }
+}
