@@ -3,9 +3,9 @@
 //! It is rung up by appends in this process and by signals of others, and looks by itself now and then: whoever rings,
 //! what it applies comes from the journal, in order, so that a dead or lossy bus costs time and nothing else.
 //!
-//! Read models that are equally far go on together, in one statement or transaction, so that they show the same moment. One that lags
-//! catches up alone. One that cannot take an event is tried alone, in ever smaller portions, and stops in front of the
-//! event after a few attempts; the others go on.
+//! Read models that are equally far go on together, in one statement or transaction, so that they show the same moment.
+//! One that lags catches up alone. One that cannot take an event is tried alone, in ever smaller portions, and stops in
+//! front of the event after a few attempts; the others go on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

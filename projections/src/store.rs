@@ -81,8 +81,6 @@ pub struct ReadModels {
     progress: Progress,
     /// Of the versions that stopped: why.
     pub(crate) stopped: Told<(&'static str, i64)>,
-    /// Of the read models that were not rebuilt: why.
-    pub(crate) not_rebuilt: Told<&'static str>,
 }
 
 /// How far one read model is.
@@ -139,9 +137,8 @@ impl ReadModels {
         let progress = Progress::new(reads.clone());
         // The lock on the directory keeps every other process away from an embedded file.
         let edition = Edition::new(embedded);
-        let (stopped, not_rebuilt) = (Told::default(), Told::default());
-        let models =
-            Self { reads, writes, embedded, journal, projections, edition, progress, stopped, not_rebuilt };
+        let stopped = Told::default();
+        let models = Self { reads, writes, embedded, journal, projections, edition, progress, stopped };
         models.migrate().await?;
         Ok(Arc::new(models))
     }

@@ -205,12 +205,21 @@ impl Rebuild {
     ///
     /// # Errors
     /// [`RebuildError`]; the version that is read stays as it was.
-    pub async fn run(mut self, cancel: &CancellationToken) -> Result<Rebuilt, RebuildError> {
+    pub async fn run(self, cancel: &CancellationToken) -> Result<Rebuilt, RebuildError> {
+        let (name, version) = (self.projection.name(), self.version);
+        let ended = self.carry_out(cancel).await;
+        if let Err(error) = &ended {
+            tracing::warn!(name, version, %error, "not rebuilt");
+        }
+        ended
+    }
+
+    /// As [`run`](Self::run); the caller says why it was not rebuilt.
+    async fn carry_out(mut self, cancel: &CancellationToken) -> Result<Rebuilt, RebuildError> {
         let (name, version) = (self.projection.name(), self.version);
         let outcome = self.fill_and_take_over(cancel).await;
         match &outcome {
             Ok((rebuilt, comparison)) => {
-                self.models.not_rebuilt.is_well(&name);
                 tracing::info!(
                     name,
                     version,
@@ -224,9 +233,6 @@ impl Rebuild {
                 }
             }
             Err((error, comparison)) => {
-                if self.models.not_rebuilt.is_news(name, error) {
-                    tracing::warn!(name, version, %error, "not rebuilt");
-                }
                 let ending = comparison.as_ref().map_or(Err(error), |found| Ok(Ending::Refused(found)));
                 self.end(ending).await;
                 if !matches!(error, RebuildError::TakenOver) {

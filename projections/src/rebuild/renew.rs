@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dcm_journal::outage::Told;
 use dcm_journal::store::Journal;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +51,7 @@ impl ReadModels {
         options: RebuildOptions,
         stop: &CancellationToken,
     ) {
-        let mut begun = HashSet::new();
+        let (mut begun, told) = (HashSet::new(), Told::default());
         while !stop.is_cancelled() {
             let left = match self.outdated().await {
                 Ok(outdated) if outdated.is_empty() => return,
@@ -58,7 +59,7 @@ impl ReadModels {
                     for Outdated { name, .. } in outdated.iter().filter(|one| begun.insert(one.name)) {
                         tracing::info!(name, "made by an older program: filled anew");
                     }
-                    self.renew_all(journal, options, stop, outdated).await
+                    self.renew_all(journal, options, stop, outdated, &told).await
                 }
                 Err(_) => true,
             };
@@ -78,15 +79,17 @@ impl ReadModels {
         options: RebuildOptions,
         stop: &CancellationToken,
         outdated: Vec<Outdated>,
+        told: &Told<&'static str>,
     ) -> bool {
         let mut left = false;
         for Outdated { name, .. } in outdated {
-            match self.rebuild(journal, name, options, stop).await {
+            let rebuilt = async { self.begin_rebuild(journal, name, options).await?.carry_out(stop).await };
+            match rebuilt.await {
                 Ok(_) => {}
                 // Another process is at it.
                 Err(RebuildError::Busy(_)) => left = true,
                 Err(error) => {
-                    if self.not_rebuilt.is_news(name, &error) {
+                    if told.is_news(name, &error) {
                         tracing::warn!(name, %error, "not filled anew yet");
                     }
                     left = true;

@@ -1,7 +1,8 @@
 //! A read model that cannot take an event stops alone, says so, and goes on once it can.
 
-use std::sync::Arc;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -178,4 +179,57 @@ async fn a_failure_that_passes_is_waited_for() {
     assert!(models.status().await.unwrap().iter().all(|one| one.failure.is_none()));
     stop.cancel();
     following.await.unwrap().unwrap();
+}
+
+/// Everything that this process logs, of all its tests.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// How often a read model was said to stop.
+    fn stops(&self, name: &str) -> usize {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let stops = text.lines().filter(|line| line.contains("the read model stops"));
+        stops.filter(|line| line.contains(&format!("projection={name:?}"))).count()
+    }
+}
+
+/// A role that failed is begun again and again, each time with a projector that tries everything anew.
+#[tokio::test]
+async fn what_stops_again_for_the_same_reason_is_told_once() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    // For all threads: of one thread alone the others' tests would decide whether it is asked at all.
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let picky = Picky::new("told");
+    let site = Site::open_with("embedded:", Some(vec![picky])).await;
+    site.add(1).await;
+    let bad = site.journal.head().await.unwrap();
+    picky.refuse(bad);
+    let stop = CancellationToken::new();
+    for epoch in 1..=3 {
+        let ended = site.projector(epoch).run(&stop, |_| {}).await;
+        assert!(matches!(ended, Err(ProjectError::AllStopped)), "{ended:?}");
+    }
+    assert!(picky.tried.load(Ordering::SeqCst) > 10, "each of them tried it");
+    assert_eq!(lines.stops("told"), 1);
+    // Another event is news.
+    picky.refuse(0);
+    let mended = site.projector(4);
+    while mended.step().await.unwrap().is_some() {}
+    site.add(2).await;
+    picky.refuse(site.journal.head().await.unwrap());
+    assert!(site.projector(5).run(&stop, |_| {}).await.is_err());
+    assert_eq!(lines.stops("told"), 2);
 }

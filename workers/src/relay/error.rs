@@ -23,14 +23,12 @@ pub enum RelayError {
     },
     /// The bus knows of events that the journal does not: the journal lost some.
     #[error(
-        "the bus is ahead of the journal (event {bus}, which the journal does not have): the journal lost events, restore it; \
-         or have the stream DCM_EVENTS refilled (dcm bus repair --rebuild)"
+        "the bus is ahead of the journal (event {bus}, which the journal does not have): the journal lost events, restore \
+         it; or have the stream DCM_EVENTS refilled (dcm bus repair --rebuild)"
     )]
     BusAhead {
         /// Order of the last event on the bus.
         bus: u64,
-        /// Order of the last event in the journal.
-        head: u64,
     },
     /// The journal has another event where the bus has its last one.
     #[error(

@@ -113,7 +113,7 @@ impl Relay {
             return Err(RelayError::OtherJournal { bus: journal, journal: self.journal.id() }.into());
         }
         if order > head {
-            return Err(RelayError::BusAhead { bus: order, head }.into());
+            return Err(RelayError::BusAhead { bus: order }.into());
         }
         let there = self.journal.read_back(order, 1).await?;
         match there

@@ -82,8 +82,8 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// Streams that exist stay set up as they are; those that do not are made with these settings. `rebuild` begins with nothing, whatever the bus holds: also if it is ahead of the
-    /// journal, or was filled from another one.
+    /// Streams that exist stay set up as they are; those that do not are made with these settings. `rebuild` begins with
+    /// nothing, whatever the bus holds: also if it is ahead of the journal, or was filled from another one.
     pub fn new(
         journal: Arc<dyn Journal>,
         bus: Arc<dyn Upkeep>,
@@ -105,7 +105,7 @@ impl Repair {
         let head = self.journal.head().await?;
         let compared = compared(&*self.journal, &*self.bus, Window::ALL, Instant::now()).await?;
         if !self.rebuild {
-            self.refuse(compared.comparison.contradictions(), head)?;
+            self.refuse(compared.comparison.contradictions())?;
         }
         let cut = self.cut(&compared).await?;
         let (republished_from, removed) = match compared.last_kept {
@@ -123,12 +123,12 @@ impl Repair {
     }
 
     /// What stops a relay stops a repair: to publish over it would hide that events were lost.
-    fn refuse(&self, found: &Contradictions, head: u64) -> Result<(), RelayError> {
+    fn refuse(&self, found: &Contradictions) -> Result<(), RelayError> {
         if let Some(bus) = found.other {
             return Err(RelayError::OtherJournal { bus, journal: self.journal.id() });
         }
         if let Some(bus) = found.ahead {
-            return Err(RelayError::BusAhead { bus, head });
+            return Err(RelayError::BusAhead { bus });
         }
         match found.diverged {
             Some(order) => Err(RelayError::Diverged { order }),

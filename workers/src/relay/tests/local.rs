@@ -270,10 +270,7 @@ async fn a_journal_that_lost_events_stops_the_relay() {
 
     let restored = Site::at(backup.path()).await;
     let error = start(relay(&restored.journal, &bus)).end().await;
-    assert!(
-        matches!(error, RelayError::BusAhead { bus, head } if bus == PER_ADD + 1 && head == PER_ADD),
-        "{error}"
-    );
+    assert!(matches!(error, RelayError::BusAhead { bus } if bus == PER_ADD + 1), "{error}");
     restored.online(entity).await;
     let error = start(relay(&restored.journal, &bus)).end().await;
     assert!(matches!(error, RelayError::Diverged { order } if order == PER_ADD + 1), "{error}");

@@ -268,8 +268,11 @@ async fn a_bus_ahead_is_refused_and_can_be_rebuilt(bed: Bed) {
     let found = bed.verify(Window::ALL).await;
     assert_eq!((found.foreign.count, found.missing.count), (1, 0), "{found:?}");
     let refused = bed.repair().await.unwrap_err();
-    let ahead = RelayError::BusAhead { bus: PER_ADD + 1, head: PER_ADD };
-    assert_eq!(refused.to_string(), ahead.to_string());
+    let ahead = PER_ADD + 1;
+    assert!(
+        matches!(refused, RepairError::Refused(RelayError::BusAhead { bus }) if bus == ahead),
+        "{refused}"
+    );
     // Written again since, it has another event there.
     bed.site.online(entity).await;
     let refused = bed.repair().await.unwrap_err();
