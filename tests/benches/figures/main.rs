@@ -12,6 +12,7 @@
 )]
 
 mod commands;
+mod event_store;
 mod fleet;
 mod floor;
 mod load;
@@ -26,7 +27,7 @@ mod world;
 use plan::Bench;
 
 /// Every section, in the order of the table.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "commands",
     "patch",
     "wait",
@@ -35,6 +36,7 @@ const SECTIONS: [&str; 11] = [
     "list",
     "rebuild",
     "aggregate",
+    "event-store",
     "offline",
     "growth",
     "start",
@@ -70,6 +72,7 @@ async fn measure(args: &[String]) {
             "list" => reads::list(&mut bench).await,
             "rebuild" => recovery::rebuild(&mut bench).await,
             "aggregate" => streams::aggregate(&mut bench).await,
+            "event-store" => event_store::event_store(&mut bench).await,
             "offline" => streams::offline(&mut bench).await,
             "growth" => sizes::growth(&mut bench).await,
             _ => sizes::start(&mut bench).await,
