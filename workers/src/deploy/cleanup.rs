@@ -28,10 +28,14 @@ use super::ownership::{Details, RUN_LEASES, lease_name};
 use crate::outage::Outage;
 use crate::playbook::group_alive;
 
-/// How often directories and leases of ended runs are looked for.
-const OFTEN: Duration = Duration::from_secs(30);
-/// How often the vault is swept.
-const SELDOM: u32 = 120;
+/// How often directories of ended runs are looked for: passwords are in them.
+const OFTEN: Duration = Duration::from_secs(2);
+/// Rounds between two looks for leases of ended runs.
+const LESS_OFTEN: u32 = 15;
+/// Rounds between two sweeps of the vault.
+const SELDOM: u32 = 1800;
+/// How long a stop waits for its last look.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 /// A secret is written before its event; after this time without one there will be none.
 const ORPHANED_AFTER: i64 = 3_600_000_000;
 const PAGE: u32 = 200;
@@ -125,32 +129,53 @@ async fn is_anothers(shared: &Shared, entity: Uuid, name: &Name) -> Result<bool,
     Ok(holder.is_some_and(|holder| holder != entity))
 }
 
-/// Sweeps at the start and from time to time until `stop`.
+/// Sweeps at the start and from time to time until `stop`, and looks for directories once more then.
 pub(super) async fn sweep_forever(shared: Arc<Shared>, models: Arc<ReadModels>, stop: CancellationToken) {
-    let mut runs = Outage::of("sweep of what ended runs left");
+    let mut directories = Outage::of("sweep of directories that ended runs left");
+    let mut leases = Outage::of("sweep of leases that ended runs left");
     let mut subclouds = Outage::of("sweep of what deleted subclouds left");
     for round in 0_u32.. {
-        runs.note(&sweep_runs(&shared).await);
+        directories.note(&sweep_directories(&shared).await);
+        if round % LESS_OFTEN == 0 {
+            leases.note(&sweep_leases(&shared).await);
+        }
         if round % SELDOM == 0 {
             subclouds.note(&sweep_subclouds(&shared, &models).await);
         }
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             () = tokio::time::sleep(OFTEN) => {}
         }
     }
+    // What a killed predecessor left must not wait for a successor.
+    if let Ok(looked) = tokio::time::timeout(LAST_LOOK, sweep_directories(&shared)).await {
+        directories.note(&looked);
+    }
 }
 
-/// Removes private directories and leases of runs that nobody is at.
-async fn sweep_runs(shared: &Shared) -> Result<(), CleanupError> {
-    for run_id in directories(shared).await? {
-        let lease = shared.leases.read(&lease_name(run_id)).await?;
-        let needed = shared.is_active(run_id) || lease.is_some_and(|lease| is_needed(shared, &lease));
-        if !needed {
+/// Removes private directories of runs that nobody is at.
+async fn sweep_directories(shared: &Shared) -> Result<(), CleanupError> {
+    let mut left = directories(shared).await?;
+    left.retain(|run_id| !shared.is_active(*run_id));
+    if left.is_empty() {
+        return Ok(());
+    }
+    // A lease is there before its directory is, so the directories are looked at first.
+    let leases = shared.leases.list(RUN_LEASES).await?;
+    let needed = leases.iter().filter(|lease| is_needed(shared, lease));
+    let needed: HashSet<&str> = needed.map(|lease| lease.name.as_str()).collect();
+    for run_id in left {
+        // This worker may have taken it since.
+        if !needed.contains(lease_name(run_id).as_str()) && !shared.is_active(run_id) {
             tracing::info!(%run_id, "removing the directory of an ended run");
             Private::of(&shared.settings.dirs.runs, run_id).remove().await?;
         }
     }
+    Ok(())
+}
+
+/// Removes leases that ran out, of runs that are over.
+async fn sweep_leases(shared: &Shared) -> Result<(), CleanupError> {
     let open = shared.runs.open_runs(MOST_RUNS).await?;
     let open: HashSet<String> = open.iter().map(|run| lease_name(run.run_id)).collect();
     for record in shared.leases.list(RUN_LEASES).await? {
