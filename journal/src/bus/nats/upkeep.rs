@@ -42,20 +42,16 @@ impl Upkeep for NatsBus {
         let Some(last) = self.last_sequence_kept(&found, stream).await?.filter(|last| *last >= from) else {
             return Ok(Vec::new());
         };
-        let config = pull::Config {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
-            ack_policy: AckPolicy::None,
-            inactive_threshold: PULL_EXPIRY,
-            memory_storage: true,
-            num_replicas: 1,
-            ..pull::Config::default()
-        };
-        let reader: PullConsumer =
-            self.request(found.create_consumer(config)).await?.map_err(BusError::unavailable)?;
-        let page = self.page(&reader, last, limit).await;
-        // Unused, the server would forget it a little later.
-        let _ = self.request(found.delete_consumer(&reader.cached_info().name)).await;
-        page
+        let give_up = Instant::now() + STARTING;
+        loop {
+            match self.page(&found, from..=last, limit).await {
+                // A new reader's leader is still being chosen. The next reader begins anew.
+                Err(BusError::Unavailable { .. }) if Instant::now() < give_up => {
+                    tokio::time::sleep(STARTING_PAUSE).await;
+                }
+                page => return page,
+            }
+        }
     }
 
     async fn extent(&self, stream: Stream) -> Result<Extent, BusError> {
@@ -141,39 +137,44 @@ impl NatsBus {
         Ok(self.last_raw(found, stream).await?.map(|raw| raw.sequence))
     }
 
-    /// Messages up to the one with sequence `last`, at most `limit`.
-    async fn page(&self, reader: &PullConsumer, last: u64, limit: usize) -> Result<Vec<Kept>, BusError> {
-        let give_up = Instant::now() + STARTING;
-        let mut page = Vec::new();
-        loop {
-            match self.fill(&mut page, reader, last, limit).await {
-                // A new reader's leader is still being chosen. Once it has read something, it must not be asked again.
-                Err(BusError::Unavailable { .. }) if page.is_empty() && Instant::now() < give_up => {
-                    tokio::time::sleep(STARTING_PAUSE).await;
-                }
-                Err(error) => return Err(error),
-                Ok(()) if page.is_empty() && limit > 0 => {
-                    return Err(BusError::unavailable("a copy of the stream lags behind"));
-                }
-                Ok(()) => return Ok(page),
-            }
-        }
+    /// The messages with these sequences, at most `limit`, by a reader of their own.
+    async fn page(
+        &self,
+        found: &stream::Stream,
+        sequences: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, BusError> {
+        let config = pull::Config {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: (*sequences.start()).max(1) },
+            ack_policy: AckPolicy::None,
+            inactive_threshold: PULL_EXPIRY,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let reader: PullConsumer =
+            self.request(found.create_consumer(config)).await?.map_err(BusError::unavailable)?;
+        let page = self.fetch(&reader, *sequences.end(), limit).await;
+        // Unused, the server would forget it a little later.
+        let _ = self.request(found.delete_consumer(&reader.cached_info().name)).await;
+        page
     }
 
-    async fn fill(
-        &self,
-        page: &mut Vec<Kept>,
-        reader: &PullConsumer,
-        last: u64,
-        limit: usize,
-    ) -> Result<(), BusError> {
+    /// What a new reader is given up to the message with sequence `last`, at most `limit` messages.
+    async fn fetch(&self, reader: &PullConsumer, last: u64, limit: usize) -> Result<Vec<Kept>, BusError> {
+        let mut page = Vec::new();
         let batch = reader.batch().max_messages(limit).expires(self.settings.request_timeout).messages();
         let mut batch = self.request(batch).await?.map_err(BusError::unavailable)?;
         while page.len() < limit {
             // A batch that ends early was slow, or was read from a copy that lags.
             let Some(received) = self.request(batch.next()).await? else { break };
             let received = received.map_err(BusError::unavailable)?;
-            let sequence = received.info().map_err(BusError::unavailable)?.stream_sequence;
+            let info = received.info().map_err(BusError::unavailable)?;
+            // The server does not send again what it has sent, and counts it.
+            if info.consumer_sequence != page.len() as u64 + 1 {
+                return Err(BusError::unavailable("a message was lost on its way"));
+            }
+            let sequence = info.stream_sequence;
             let headers = received.headers.clone().unwrap_or_default();
             let message = convert::message(&received.subject, &headers, received.payload.clone());
             page.push(Kept { sequence, message });
@@ -181,7 +182,10 @@ impl NatsBus {
                 break;
             }
         }
-        Ok(())
+        match page.is_empty() && limit > 0 {
+            true => Err(BusError::unavailable("a copy of the stream lags behind")),
+            false => Ok(page),
+        }
     }
 
     async fn remove_one(&self, found: &stream::Stream, sequence: u64) -> Result<(), BusError> {
