@@ -78,6 +78,7 @@ impl JetStream {
             notify: self.notify.or(defaults.notify),
             jobs: self.jobs.or(defaults.jobs),
             dead: self.dead.or(defaults.dead),
+            leaves_existing: false,
         }
     }
 

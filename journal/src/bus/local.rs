@@ -102,7 +102,9 @@ impl Default for LocalBus {
 #[async_trait]
 impl Bus for LocalBus {
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError> {
-        for shared in &self.streams {
+        // They exist as long as this bus does.
+        let adapted = if settings.leaves_existing { &[][..] } else { &self.streams[..] };
+        for shared in adapted {
             shared.lock().set_duplicate_window(settings.duplicate_window);
         }
         Ok(())

@@ -75,7 +75,7 @@ pub type Signals = BoxStream<'static, Signal>;
 /// The port. Every call returns within a bound, whether the bus is there or not.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
-    /// Creates the streams or adapts them to `settings`. Whoever writes calls it before each resume, since a stream may
+    /// Creates the streams, and adapts those that exist to `settings` unless they are to stay as they are. Whoever writes calls it before each resume, since a stream may
     /// have been lost meanwhile. Errors: `Invalid` when an existing stream cannot be adapted, or the server is not fit;
     /// it says what to do.
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError>;

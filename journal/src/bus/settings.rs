@@ -39,6 +39,8 @@ pub struct StreamSettings {
     pub jobs: Retention,
     /// Of [`Stream::Dead`].
     pub dead: Retention,
+    /// Whether streams that exist stay as they are: for whoever does not know how they are meant to be.
+    pub leaves_existing: bool,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -54,6 +56,7 @@ impl Default for StreamSettings {
             notify: Retention { max_age: DAY * 7, max_bytes: 64 * MIB },
             jobs: Retention { max_age: DAY * 7, max_bytes: 64 * MIB },
             dead: Retention { max_age: DAY * 30, max_bytes: 64 * MIB },
+            leaves_existing: false,
         }
     }
 }

@@ -71,6 +71,24 @@ async fn changed_settings_are_applied_to_existing_streams() {
 }
 
 #[tokio::test]
+async fn streams_that_are_to_stay_as_they_are_are_left_alone_and_what_is_missing_is_made() {
+    let server = NatsServer::new().await;
+    set_up(&server.bus().await).await;
+    let context = context(&server).await;
+    let config = async |name| context.get_stream(name).await.unwrap().cached_info().config.clone();
+    let mut events = config("DCM_EVENTS").await;
+    (events.max_messages, events.max_bytes) = (100, 1 << 20);
+    let events = context.update_stream(events).await.unwrap().config;
+    context.delete_stream("DCM_DEAD").await.unwrap();
+
+    let settings =
+        StreamSettings { storage: Storage::Memory, leaves_existing: true, ..StreamSettings::default() };
+    restarted(&server, &settings).await.unwrap();
+    assert_eq!(config("DCM_EVENTS").await, events);
+    assert_eq!(config("DCM_DEAD").await.storage, jetstream::stream::StorageType::Memory);
+}
+
+#[tokio::test]
 async fn what_nats_cannot_change_is_refused_with_what_to_do() {
     let server = NatsServer::new().await;
     set_up(&server.bus().await).await;

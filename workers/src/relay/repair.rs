@@ -100,7 +100,8 @@ impl Repair {
     /// [`RepairError`]. What was done by then is whole: the next relay or repair goes on with it.
     pub async fn run(mut self) -> Result<Repaired, RepairError> {
         // Who repairs need not have the configuration of who serves, and must not cut a stream down to another.
-        self.streams = self.bus.settings(&self.streams).await?;
+        let set_up = self.bus.settings(&self.streams).await?;
+        self.streams = StreamSettings { leaves_existing: true, ..set_up };
         self.bus.ensure_streams(&self.streams).await?;
         let head = self.journal.head().await?;
         let compared = compared(&*self.journal, &*self.bus, Window::ALL, Instant::now()).await?;

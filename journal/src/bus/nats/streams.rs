@@ -22,13 +22,13 @@ const ADVISORIES_KEPT: Retention =
     Retention { max_age: Duration::from_secs(30 * 24 * 3600), max_bytes: 64 * 1024 * 1024 };
 
 impl NatsBus {
-    /// Creates or adapts every stream.
+    /// Creates every stream that is missing, and adapts the others unless they are to stay as they are.
     pub(super) async fn set_up(&self, settings: &StreamSettings) -> Result<(), BusError> {
         self.link.check()?;
         self.check_server()?;
         let streams = Stream::ALL.map(|stream| stream_config(stream, settings));
         for wanted in streams.into_iter().chain([advisories_config(settings)]) {
-            self.set_up_stream(wanted).await?;
+            self.set_up_stream(wanted, settings.leaves_existing).await?;
         }
         Ok(())
     }
@@ -53,12 +53,15 @@ impl NatsBus {
         Ok(())
     }
 
-    async fn set_up_stream(&self, wanted: Config) -> Result<(), BusError> {
+    async fn set_up_stream(&self, wanted: Config, leaves_existing: bool) -> Result<(), BusError> {
         let name = wanted.name.clone();
         let Some(found) = self.find_named(&name).await? else {
             let created = self.request(self.context.create_stream(wanted.clone())).await?;
             return created.map(drop).map_err(|error| refused(&wanted, &error.kind(), &error));
         };
+        if leaves_existing {
+            return Ok(());
+        }
         let Some((config, changes)) =
             adapted(&found.cached_info().config, &wanted).map_err(BusError::invalid)?
         else {
