@@ -3,7 +3,7 @@
 //! The event of a deletion is told by the bus and may be lost with it, so the same is looked for at every start; doing
 //! it twice changes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
@@ -162,16 +162,22 @@ async fn sweep_directories(shared: &Shared) -> Result<(), CleanupError> {
     }
     // A lease is there before its directory is, so the directories are looked at first.
     let leases = shared.leases.list(RUN_LEASES).await?;
-    let needed = leases.iter().filter(|lease| is_needed(shared, lease));
-    let needed: HashSet<&str> = needed.map(|lease| lease.name.as_str()).collect();
+    let leases: HashMap<&str, &LeaseRecord> =
+        leases.iter().map(|lease| (lease.name.as_str(), lease)).collect();
+    let mut swept = Ok(());
     for run_id in left {
+        let lease = leases.get(lease_name(run_id).as_str());
         // This worker may have taken it since.
-        if !needed.contains(lease_name(run_id).as_str()) && !shared.is_active(run_id) {
-            tracing::info!(%run_id, "removing the directory of an ended run");
-            Private::of(&shared.settings.dirs.runs, run_id).remove().await?;
+        if shared.is_active(run_id) || lease.is_some_and(|lease| is_needed(shared, lease)) {
+            continue;
+        }
+        match Private::of(&shared.settings.dirs.runs, run_id).remove().await {
+            Ok(()) => tracing::info!(%run_id, "removed the directory of an ended run"),
+            // What is in the others goes nevertheless.
+            Err(error) => swept = Err(error.into()),
         }
     }
-    Ok(())
+    swept
 }
 
 /// Removes leases that ran out, of runs that are over.
