@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod import;
 mod serve;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;

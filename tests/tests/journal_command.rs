@@ -1,12 +1,16 @@
 //! `dcm journal` as operators use it on a store that lives, and on one that is damaged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use dcm_esdb_double::Node;
 use dcm_journal::conformance::CASES;
 use dcm_tests::ledger::{alter, embedded};
-use dcm_tests::{Dcm, Postgres, WorkDir, run_dcm, run_dcm_within};
+use dcm_tests::{Dcm, Postgres, WorkDir, dcm_binary, eventually, run_dcm, run_dcm_within};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::{Connection, PgConnection};
 
 /// Lines of the table of figures.
 const FIGURES: usize = 4;
@@ -76,4 +80,34 @@ async fn an_export_that_fails_leaves_the_backup_before_it() {
     let mut names: Vec<_> = names.collect();
     names.sort();
     assert_eq!(names, ["data", "events.ndjson"], "nothing is left of what failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_asked_to_stop_leaves_nothing() {
+    let dir = WorkDir::new("export");
+    let journal = Postgres::shared().await.create_database().await.url;
+    run_dcm(["journal", "verify", "--journal", &journal]).await.ok();
+    // Whoever reads events waits now.
+    let mut holder = PgConnection::connect(&journal).await.unwrap();
+    sqlx::raw_sql("begin; lock table journal_event in access exclusive mode")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let mut export = tokio::process::Command::new(dcm_binary());
+    export.args(["journal", "export", "backup.ndjson", "--journal", &journal]).current_dir(dir.path());
+    let export = export.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let files =
+        || std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    eventually(
+        "the export has begun",
+        LONG,
+        async || if files().is_empty() { Err("no file") } else { Ok(()) },
+    )
+    .await;
+    let pid = Pid::from_raw(export.id().unwrap().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    let ended = tokio::time::timeout(LONG, export.wait_with_output()).await.unwrap().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && said.contains("asked to stop"), "{}: {said}", ended.status);
+    assert!(files().is_empty(), "{:?}", files());
 }

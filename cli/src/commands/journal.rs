@@ -13,6 +13,7 @@ use super::whole_file::WholeFile;
 use super::{Failure, conformance, line};
 use crate::config::{Config, Flags, environment, load};
 use crate::serve::lock;
+use crate::signals::Signals;
 
 /// What to do.
 #[derive(clap::Subcommand)]
@@ -148,8 +149,13 @@ async fn export(place: &Place, to: &Path, after: u64) -> Result<ExitCode, Failur
     }
     let named = |error| Failure::start(to.display().to_string(), error);
     let done = if WholeFile::can_be(to) {
+        // Ended at once by a signal, it would leave what it has written so far beside the backup, for ever.
+        let mut signals = Signals::listen()?;
         let file = WholeFile::beside(to).map_err(named)?;
-        let done = write(journal, after, file.writer().map_err(named)?).await?;
+        let done = tokio::select! {
+            done = write(journal, after, file.writer().map_err(named)?) => done?,
+            _ = signals.received() => return Err(Failure::Refused("asked to stop: nothing is exported".to_owned())),
+        };
         file.take_its_place().map_err(named)?;
         done
     } else {

@@ -29,11 +29,13 @@ impl WholeFile {
     /// If none can be made in its folder.
     pub fn beside(target: &Path) -> io::Result<Self> {
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let there = fs::metadata(&target).ok().map(|there| there.permissions());
         let mut builder = Builder::new();
-        builder.prefix(".part-").permissions(Permissions::from_mode(NEW));
+        // From the start no more than what is there, so that nobody else opens it in between.
+        builder.prefix(".part-").permissions(there.clone().unwrap_or_else(|| Permissions::from_mode(NEW)));
         let part = builder.tempfile_in(folder_of(&target))?;
-        if let Ok(there) = fs::metadata(&target) {
-            part.as_file().set_permissions(there.permissions())?;
+        if let Some(there) = there {
+            part.as_file().set_permissions(there)?;
         }
         Ok(Self { part, target })
     }

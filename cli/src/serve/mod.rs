@@ -17,12 +17,12 @@ use dcm_api::ops::Readiness;
 use dcm_domain::value::{Actor, Timestamp};
 use dcm_journal::repository::Meta;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::{Failure, line};
 use crate::config::{Config, Flags, Role, environment, load};
+use crate::signals::{Asked, Signals};
 use crate::telemetry::{self, Parts, Telemetry};
 use stores::Stores;
 
@@ -267,34 +267,4 @@ fn hint(url: &str) -> Result<(), std::io::Error> {
         "try:  curl {subclouds}\n      curl -X PATCH {subclouds}/subcloud1 -F migrate=true -F management-state=unmanaged\n      \
          dcm history subcloud1 --url {url}        documentation: {url}/docs"
     ))
-}
-
-/// The signals that ask the process to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// From now on they do not end the process at once.
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::start("signals", error));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Waits for one of them.
-    async fn received(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::ToTerminate,
-            _ = self.interrupt.recv() => Asked::ToInterrupt,
-        }
-    }
-}
-
-/// What a signal asks for.
-enum Asked {
-    /// To end in order: others are to take over.
-    ToTerminate,
-    /// To end now; whoever sits before a terminal has no proxy to wait for.
-    ToInterrupt,
 }
