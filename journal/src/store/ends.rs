@@ -31,6 +31,13 @@ impl Remembered {
         self.last.clear();
         self.era += 1;
     }
+
+    fn remember(&mut self, event: Known) {
+        let is_new = !self.last.contains(&event.stream);
+        let pushed_out = self.last.push(event.stream.clone(), event);
+        // Of a stream that was pushed out, what was read before must not come back.
+        self.era += u64::from(is_new && pushed_out.is_some());
+    }
 }
 
 /// What was remembered at all is no older than this.
@@ -83,7 +90,7 @@ impl Ends {
         }
         // What was written since it was asked for is further on.
         if all.last.peek(&event.stream).is_none_or(|known| known.revision < event.revision) {
-            all.last.put(event.stream.clone(), event);
+            all.remember(event);
         }
     }
 
@@ -103,11 +110,7 @@ impl Ends {
                 id: row.id.to_owned(),
                 hash: row.hash.to_owned(),
             };
-            let evicted = all.last.push(known.stream.clone(), known);
-            // Of a stream that was pushed out, what was read before must not come back.
-            if evicted.is_some_and(|(stream, _)| stream != row.stream) {
-                all.era += 1;
-            }
+            all.remember(known);
         }
     }
 

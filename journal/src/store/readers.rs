@@ -14,6 +14,9 @@ use crate::sql::FRESH;
 /// How soon a connection that lives says so.
 const SOON: Duration = Duration::from_secs(1);
 
+/// How long a connection that nobody needs is kept.
+const UNUSED: Duration = Duration::from_secs(600);
+
 /// A pool, and those of its connections that nobody uses now.
 pub(super) struct Readers<DB: Database> {
     pool: Pool<DB>,
@@ -86,7 +89,11 @@ impl<DB: Database> Readers<DB> {
         if answer.is_ok()
             && let Some(connection) = taken.connection.take()
         {
-            self.idle().push(Kept { connection, since: Instant::now() });
+            let mut idle = self.idle();
+            idle.push(Kept { connection, since: Instant::now() });
+            // Those at the bottom were needed by so many at once as have not come since.
+            let unused = idle.iter().take_while(|kept| kept.since.elapsed() >= UNUSED).count();
+            idle.drain(..unused).for_each(|kept| drop(kept.connection.detach()));
         }
         answer
     }
@@ -108,7 +115,14 @@ mod tests {
     async fn a_connection_whose_reader_goes_away_while_it_is_asked_is_closed() {
         let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
         let readers = Readers::new(pool.clone());
-        let taken = readers.take().await.unwrap();
+        let mut taken = readers.take().await.unwrap();
+        {
+            // What is left to do keeps the connection from answering at once.
+            let long = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) \
+                        select count(*) from n";
+            let busy = std::pin::pin!(sqlx::query(long).fetch_one(taken.connection().unwrap()));
+            assert!(futures::poll!(busy).is_pending());
+        }
         readers.give_back(taken, Ok(())).unwrap();
         for kept in &mut *readers.idle() {
             kept.since = kept.since.checked_sub(FRESH).unwrap();
