@@ -121,11 +121,9 @@ impl ReadModels {
         }
         let Some((moved, step)) = moved(places, batch, epoch) else { return Ok(()) };
         let commit = self.edition.commits();
-        if !writing.advance(&moved, step).await? {
-            return Err(ProjectError::Fenced);
-        }
+        let advanced = writing.advance(&moved, step).await?;
         commit.end();
-        Ok(())
+        if advanced { Ok(()) } else { Err(ProjectError::Fenced) }
     }
 
     async fn apply_in_transaction(
