@@ -8,8 +8,8 @@ use crate::edition::Edition;
 
 /// Asks that take turns: one that begins after somebody came answers him too. So the answer is never older than the
 /// request it is for, and sixteen readers cost two questions instead of sixteen; or none, while this process knows that
-/// nothing changed. All who wait are woken at once: one after
-/// the other, as from a queue, would cost more than the question.
+/// nothing changed. All who wait are woken at once: one after the other, as from a queue, would cost more than the
+/// question.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
     turn: Mutex<Turn>,
@@ -32,10 +32,10 @@ impl Asks {
     ///
     /// # Errors
     /// Those of `ask`, of this caller's own.
-    pub(crate) async fn once<E>(
+    pub(crate) async fn once<E, F: Future<Output = Result<(), E>>>(
         &self,
         edition: &Edition,
-        ask: impl Future<Output = Result<(), E>>,
+        ask: impl FnOnce() -> F,
     ) -> Result<(), E> {
         let came = {
             let turn = self.turn();
@@ -44,6 +44,16 @@ impl Asks {
             }
             turn.begun
         };
+        // In a box: mostly there is nothing to ask, and readers would carry the room for it with them.
+        Box::pin(self.in_turn(came, edition, ask)).await
+    }
+
+    async fn in_turn<E, F: Future<Output = Result<(), E>>>(
+        &self,
+        came: u64,
+        edition: &Edition,
+        ask: impl FnOnce() -> F,
+    ) -> Result<(), E> {
         loop {
             // Registered before looking, so that no end is missed.
             let ended = self.ended.notified();
@@ -63,7 +73,7 @@ impl Asks {
         // Also when this caller goes away while it asks.
         let _next = Next(self);
         let asked_for = edition.shown();
-        ask.await?;
+        ask().await?;
         let mut turn = self.turn();
         turn.answered = turn.begun;
         turn.edition = asked_for;
@@ -101,7 +111,7 @@ mod tests {
         let (asks, asked, gate) = (Asks::default(), Cell::new(0), Notify::new());
         let shared = Edition::new(false);
         let ask = || {
-            asks.once(&shared, async {
+            asks.once(&shared, || async {
                 asked.set(asked.get() + 1);
                 gate.notified().await;
                 Ok::<_, Infallible>(())
@@ -124,14 +134,14 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_failed_or_was_given_up_answers_nobody() {
         let (asks, shared) = (Asks::default(), Edition::new(false));
-        assert_eq!(asks.once(&shared, async { Err("away") }).await, Err("away"));
+        assert_eq!(asks.once(&shared, || async { Err("away") }).await, Err("away"));
         {
-            let given_up = asks.once(&shared, std::future::pending::<Result<(), Infallible>>());
+            let given_up = asks.once(&shared, std::future::pending::<Result<(), Infallible>>);
             tokio::pin!(given_up);
             assert!(futures_poll(given_up).await.is_none());
         }
         let asked = Cell::new(false);
-        let asking = async {
+        let asking = || async {
             asked.set(true);
             Ok::<_, Infallible>(())
         };
@@ -143,7 +153,7 @@ mod tests {
     async fn an_edition_is_asked_for_once_and_one_that_is_being_made_each_time() {
         let (asks, asked) = (Asks::default(), Cell::new(0));
         let ask = async |edition: &Edition| {
-            let asking = async {
+            let asking = || async {
                 asked.set(asked.get() + 1);
                 Ok::<_, Infallible>(())
             };

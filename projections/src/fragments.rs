@@ -76,7 +76,7 @@ impl Fragments {
     /// # Errors
     /// If the database fails.
     pub async fn list(&self, page: Option<Page>) -> Result<Snapshot, sqlx::Error> {
-        self.asks.once(self.subclouds.edition(), self.refresh()).await?;
+        self.asks.once(self.subclouds.edition(), || self.refresh()).await?;
         let mut cache = self.cache.lock().await;
         let (body, next) = match page {
             Some(page) => self.page(&cache, page),

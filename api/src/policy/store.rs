@@ -115,7 +115,7 @@ impl Policy {
             match rules.set().decide(rule, credentials, &answers) {
                 Ok(allowed) => return Ok(allowed),
                 Err(Stop::Ask(url)) if answers.len() < MAX_REMOTE => {
-                    let allowed = self.remote.ask(&url, rule, credentials).await?;
+                    let allowed = Box::pin(self.remote.ask(&url, rule, credentials)).await?;
                     answers.insert(url, allowed);
                 }
                 Err(Stop::Ask(_)) => {
@@ -135,7 +135,7 @@ impl Policy {
         if self.sources.is_empty() || self.looks.is_fresh(self.looks_every) {
             return;
         }
-        let waited = tokio::time::timeout(PATIENCE, self.look_in_turn()).await;
+        let waited = tokio::time::timeout(PATIENCE, Box::pin(self.look_in_turn())).await;
         let was_late = self.looks.late.swap(waited.is_err(), Ordering::Relaxed);
         if waited.is_err() && !was_late {
             tracing::warn!("the policy files cannot be looked at in time; the rules at hand decide");

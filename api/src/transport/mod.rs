@@ -86,7 +86,8 @@ pub fn wrap(routes: Routes, settings: TransportSettings) -> Router {
         let (around, open) = (Arc::clone(&around), (!versioned).then(|| open.clone()));
         async move {
             match open {
-                None => Ok(pass(&around, request, |request| work(&around, request)).await),
+                // In a box: each layer around it would take its size twice, and all of that is copied.
+                None => Ok(pass(&around, request, |request| Box::pin(work(&around, request))).await),
                 Some(open) => open.oneshot(request).await,
             }
         }
