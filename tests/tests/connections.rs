@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use dcm_tests::{Dcm, Serve, WorkDir, eventually, send_raw};
+use dcm_tests::{Dcm, Serve, WorkDir, eventually, run_dcm, send_raw};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -107,6 +107,15 @@ async fn https_is_served_with_the_given_certificate() {
     let versions: serde_json::Value = answer.json().await.unwrap();
     let own = versions["versions"][0]["links"][0]["href"].as_str().unwrap();
     assert_eq!(own, format!("{}/v1.0/", dcm.url()));
+
+    // So do the operator's commands, if they are told whom to trust.
+    let list = ["projections", "list", "--url", dcm.url()];
+    let file = dir.path().join("cert.pem").display().to_string();
+    run_dcm(list.iter().copied().chain(["--cacert", &file])).await.ok();
+    assert!(!run_dcm(list).await.status.success());
+    let none = dir.path().join("none.pem").display().to_string();
+    let refused = run_dcm(list.iter().copied().chain(["--cacert", &none])).await;
+    assert!(!refused.status.success() && refused.stderr.contains("none.pem"), "{}", refused.stderr);
 
     // Whoever does not speak TLS, or stays silent, holds nobody up.
     let mut plain = TcpStream::connect(dcm.url().strip_prefix("https://").unwrap()).await.unwrap();

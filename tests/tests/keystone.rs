@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use dcm_tests::{Answer, Dcm, Http, Keystone, eventually};
+use dcm_tests::{Answer, Dcm, Http, Keystone, eventually, run_dcm};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +25,35 @@ fn assert_challenged(answer: &Answer, keystone: &Keystone, why: &str) {
     let challenge = format!("Keystone uri=\"{}\"", keystone.url());
     assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
     assert!(answer.body.contains("Failed to validate access token") && answer.body.contains(why));
+}
+
+#[tokio::test]
+async fn operators_commands_show_their_token() {
+    let keystone = Keystone::start().await;
+    let dcm = keystone.serve().start().await;
+    let with = async |token: &str, words: &[&str]| {
+        run_dcm(words.iter().copied().chain(["--url", dcm.url(), "--token", token])).await
+    };
+    let (admin, reader) = (keystone.token("admin").await, keystone.token("reader").await);
+    with(&admin, &["projections", "rebuild", "subclouds"]).await.ok();
+    with(&reader, &["projections", "list"]).await.ok();
+    with(&admin, &["events"]).await.ok();
+    for (token, words, status) in [
+        (reader.as_str(), &["projections", "rebuild", "subclouds"][..], "403"),
+        ("unknown", &["projections", "list"], "401"),
+        (&reader, &["events"], "403"),
+        ("unknown", &["events"], "401"),
+        ("no\nheader", &["projections", "list"], "--token"),
+    ] {
+        let refused = with(token, words).await;
+        assert!(
+            !refused.status.success() && refused.stderr.contains(status),
+            "{words:?}: {}",
+            refused.stderr
+        );
+    }
+    let anonymous = run_dcm(["projections", "list", "--url", dcm.url()]).await;
+    assert!(!anonymous.status.success() && anonymous.stderr.contains("401"), "{}", anonymous.stderr);
 }
 
 #[tokio::test]

@@ -1,26 +1,46 @@
 //! Talking to a running server.
 
+use std::convert::Infallible;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dcm_domain::value::Secret;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, RequestBuilder, redirect};
 use serde_json::Value;
 
 use super::Failure;
 
-/// Which server to talk to.
+const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// Which server to talk to, and as whom.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Server {
     /// Base address of the server.
     #[arg(long, value_name = "URL", env = "DCM_URL", default_value = "http://127.0.0.1:8119")]
     pub url: String,
+    /// A token of Keystone, if the server asks for one. Others see what stands on a command line: better in the variable.
+    #[arg(long, value_name = "TOKEN", env = "OS_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub token: Option<Arc<Secret>>,
+    /// Authorities whose certificates are trusted besides the public ones (PEM).
+    #[arg(long, value_name = "FILE", env = "OS_CACERT")]
+    pub cacert: Option<PathBuf>,
+}
+
+fn secret(text: &str) -> Result<Arc<Secret>, Infallible> {
+    Ok(Arc::new(Secret::new(text.to_owned())))
 }
 
 impl Server {
     /// The JSON answer to a GET of `path` with `query`.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
-        self.answer(reqwest::Client::new().get(self.address(path)).query(query)).await
+        self.answer(self.client()?.get(self.address(path)).query(query)).await
     }
 
     /// The JSON answer to a POST of `path`.
     pub async fn post(&self, path: &str) -> Result<Value, Failure> {
-        self.answer(reqwest::Client::new().post(self.address(path))).await
+        self.answer(self.client()?.post(self.address(path))).await
     }
 
     /// The answer to a POST of `path` with `query`, line by line, each line JSON: `each` is called as they come.
@@ -30,7 +50,7 @@ impl Server {
         query: &[(&str, String)],
         mut each: impl FnMut(Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let request = reqwest::Client::new().post(self.address(path)).query(query);
+        let request = self.client()?.post(self.address(path)).query(query);
         let mut answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
         if !answer.status().is_success() {
             return self.read(answer).await.map(drop);
@@ -46,8 +66,44 @@ impl Server {
         Ok(())
     }
 
+    /// The answer to a GET of `path` with `query`, of the media type `kind`, as it comes.
+    pub async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        kind: &'static str,
+    ) -> Result<reqwest::Response, Failure> {
+        let request = self.client()?.get(self.address(path)).query(query).header(ACCEPT, kind);
+        let answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(self.read(answer).await.err().unwrap_or_else(|| Failure::Refused("no stream".to_owned())))
+    }
+
+    /// Sends the token to this server alone, wherever it points.
+    fn client(&self) -> Result<Client, Failure> {
+        let mut client = Client::builder().redirect(redirect::Policy::none());
+        if let Some(file) = &self.cacert {
+            let unusable = |error: &dyn std::fmt::Display| Failure::start(file.display().to_string(), error);
+            let pem = fs::read(file).map_err(|error| unusable(&error))?;
+            let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&error))?;
+            if authorities.is_empty() {
+                return Err(unusable(&"no certificate in it"));
+            }
+            client = authorities.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
+        }
+        if let Some(token) = &self.token {
+            let token = HeaderValue::from_str(token.expose());
+            let mut token = token.map_err(|_| Failure::start("--token", "not what a header can hold"))?;
+            token.set_sensitive(true);
+            client = client.default_headers(HeaderMap::from_iter([(TOKEN, token)]));
+        }
+        client.build().map_err(|cause| self.unreachable(cause))
+    }
+
     /// The whole address of `path`.
-    pub fn address(&self, path: &str) -> String {
+    fn address(&self, path: &str) -> String {
         format!("{}{path}", self.url.trim_end_matches('/'))
     }
 
@@ -56,8 +112,8 @@ impl Server {
         Failure::Unreachable { url: self.url.clone(), cause: cause.without_url() }
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let request = request.header("Accept", "application/json");
+    async fn answer(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let request = request.header(ACCEPT, "application/json");
         let answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
         self.read(answer).await
     }

@@ -28,14 +28,7 @@ pub struct Args {
 pub async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut query = vec![("follow", args.follow.to_string())];
     query.extend(args.from.iter().map(|position| ("from", position.clone())));
-    let request = reqwest::Client::new()
-        .get(args.server.address("/v1.0/events"))
-        .query(&query)
-        .header("Accept", "text/event-stream");
-    let answer = request.send().await.map_err(|cause| args.server.unreachable(cause))?;
-    if !answer.status().is_success() {
-        return Err(Failure::Refused(answer.status().to_string()));
-    }
+    let answer = args.server.stream("/v1.0/events", &query, "text/event-stream").await?;
     let mut chunks = answer.bytes_stream();
     let mut unread = Vec::new();
     while let Some(chunk) = chunks.next().await {
