@@ -56,6 +56,9 @@ pub enum RepairError {
     /// Somebody has to decide first.
     #[error(transparent)]
     Refused(#[from] RelayError),
+    /// Filled anew from a journal without events, the bus would be emptied: likely the wrong journal.
+    #[error("the journal is empty and the bus is not: if it is the right journal, delete the bus's streams")]
+    NothingToFill,
     /// The bus could not be written to.
     #[error("the bus cannot be written: {0}")]
     Unwritten(String),
@@ -107,6 +110,8 @@ impl Repair {
         let compared = compared(&*self.journal, &*self.bus, Window::ALL, Instant::now()).await?;
         if !self.rebuild {
             self.refuse(compared.comparison.contradictions())?;
+        } else if head == 0 && compared.last_kept > 0 {
+            return Err(RepairError::NothingToFill);
         }
         let cut = self.cut(&compared).await?;
         let (republished_from, removed) = match compared.last_kept {

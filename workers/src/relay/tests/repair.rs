@@ -284,6 +284,10 @@ async fn a_bus_ahead_is_refused_and_can_be_rebuilt(bed: Bed) {
 async fn a_bus_of_another_journal_is_refused_and_can_be_rebuilt(bed: Bed) {
     bed.filled(1).await;
     let bed = Bed { site: Site::new().await, ..bed };
+    let before = bed.tail().await;
+    let refused = bed.repairing(true).run().await.unwrap_err();
+    assert!(matches!(refused, RepairError::NothingToFill), "{refused}");
+    assert_eq!(bed.upkeep.extent(Stream::Events).await.unwrap().messages, before, "nothing is removed");
     bed.site.add(1, "r1").await;
     let refused = bed.repair().await.unwrap_err();
     assert!(matches!(refused, RepairError::Refused(RelayError::OtherJournal { .. })), "{refused}");
