@@ -15,7 +15,7 @@ RUN apt-get update \
     && /opt/ansible/bin/pip install --no-cache-dir 'ansible-core==2.19.*' \
     && useradd --system --uid 10001 --home-dir /var/lib/dcm dcm \
     # Named volumes take over the owner of the folder they are first mounted on.
-    && install -d -o dcm -g dcm -m 0700 /var/lib/dcm /var/lib/dcm/deploy /keys
+    && install -d -o dcm -g dcm -m 0700 /var/lib/dcm /var/lib/dcm/deploy /var/lib/dcm/loads /var/lib/dcm/ansible /keys
 COPY --from=build /usr/local/bin/dcm /usr/local/bin/dcm
 ENV PATH=/opt/ansible/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 USER dcm

@@ -75,6 +75,19 @@ fn every_process_uses_the_same_stores_and_they_are_services_here() {
     }
 }
 
+/// A process that is asked for a deployment looks for files that another one deploys.
+#[test]
+fn every_process_finds_the_same_files_to_deploy() {
+    let document = compose();
+    for name in servers(&document).keys() {
+        let volumes = texts(&document["services"][name.as_str()]["volumes"]);
+        for shared in ["deploy", "loads", "ansible"] {
+            let volume = format!("{shared}:/var/lib/dcm/{shared}");
+            assert!(volumes.contains(&volume), "{name} has not {volume}: {volumes:?}");
+        }
+    }
+}
+
 #[test]
 fn what_a_service_refers_to_is_declared() {
     let document = compose();
