@@ -1,6 +1,8 @@
 //! `dcm journal` as operators use it on a store that lives, and on one that is damaged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use dcm_tests::{Dcm, Postgres, WorkDir, dcm_binary, eventually, run_dcm, run_dcm
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
+use tokio::process::{Child, Command};
 
 /// Lines of the table of figures.
 const FIGURES: usize = 4;
@@ -93,21 +96,32 @@ async fn an_export_that_is_asked_to_stop_leaves_nothing() {
         .execute(&mut holder)
         .await
         .unwrap();
-    let mut export = tokio::process::Command::new(dcm_binary());
-    export.args(["journal", "export", "backup.ndjson", "--journal", &journal]).current_dir(dir.path());
-    let export = export.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let files =
-        || std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
-    eventually(
-        "the export has begun",
-        LONG,
-        async || if files().is_empty() { Err("no file") } else { Ok(()) },
-    )
-    .await;
+    // On a busy machine it may lose its patience with the server before it has begun.
+    let export =
+        eventually("an export waits for its events", LONG, async || begun(dir.path(), &journal).await).await;
     let pid = Pid::from_raw(export.id().unwrap().try_into().unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
     let ended = tokio::time::timeout(LONG, export.wait_with_output()).await.unwrap().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && said.contains("asked to stop"), "{}: {said}", ended.status);
-    assert!(files().is_empty(), "{:?}", files());
+    assert!(files(dir.path()).is_empty(), "{:?}", files(dir.path()));
+}
+
+/// An export that has made its file, or what it said when it ended before.
+async fn begun(dir: &Path, journal: &str) -> Result<Child, String> {
+    let mut export = Command::new(dcm_binary());
+    export.args(["journal", "export", "backup.ndjson", "--journal", journal]).current_dir(dir);
+    let mut export = export.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    while files(dir).is_empty() {
+        if export.try_wait().unwrap().is_some() {
+            let said = export.wait_with_output().await.unwrap().stderr;
+            return Err(String::from_utf8_lossy(&said).into_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(export)
+}
+
+fn files(dir: &Path) -> Vec<OsString> {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect()
 }
