@@ -113,6 +113,10 @@ async fn https_is_served_with_the_given_certificate() {
     let file = dir.path().join("cert.pem").display().to_string();
     run_dcm(list.iter().copied().chain(["--cacert", &file])).await.ok();
     assert!(!run_dcm(list).await.status.success());
+    // Empty variables are as none: the server cannot be trusted, which is no fault of the file's.
+    let none = run_dcm(list.iter().copied().chain(["--cacert", "", "--token", ""])).await;
+    assert!(!none.status.success() && none.stderr.contains(dcm.url()), "{}", none.stderr);
+    run_dcm(list.iter().copied().chain(["--cacert", &file, "--token", ""])).await.ok();
     let none = dir.path().join("none.pem").display().to_string();
     let refused = run_dcm(list.iter().copied().chain(["--cacert", &none])).await;
     assert!(!refused.status.success() && refused.stderr.contains("none.pem"), "{}", refused.stderr);

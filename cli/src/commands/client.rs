@@ -1,13 +1,15 @@
 //! Talking to a running server.
 
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
+use clap::builder::OsStringValueParser;
 use dcm_domain::value::Secret;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, RequestBuilder, Response, redirect};
 use serde_json::Value;
 
 use super::Failure;
@@ -24,8 +26,8 @@ pub struct Server {
     #[arg(long, value_name = "TOKEN", env = "OS_TOKEN", hide_env_values = true, value_parser = secret)]
     pub token: Option<Arc<Secret>>,
     /// Authorities whose certificates are trusted besides the public ones (PEM).
-    #[arg(long, value_name = "FILE", env = "OS_CACERT")]
-    pub cacert: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", env = "OS_CACERT", value_parser = OsStringValueParser::new())]
+    pub cacert: Option<OsString>,
 }
 
 fn secret(text: &str) -> Result<Arc<Secret>, Infallible> {
@@ -50,11 +52,7 @@ impl Server {
         query: &[(&str, String)],
         mut each: impl FnMut(Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let request = self.client()?.post(self.address(path)).query(query);
-        let mut answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
-        if !answer.status().is_success() {
-            return self.read(answer).await.map(drop);
-        }
+        let mut answer = self.accepted(self.client()?.post(self.address(path)).query(query)).await?;
         let mut text = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|cause| self.unreachable(cause))? {
             text.extend_from_slice(&chunk);
@@ -72,19 +70,15 @@ impl Server {
         path: &str,
         query: &[(&str, String)],
         kind: &'static str,
-    ) -> Result<reqwest::Response, Failure> {
-        let request = self.client()?.get(self.address(path)).query(query).header(ACCEPT, kind);
-        let answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        Err(self.read(answer).await.err().unwrap_or_else(|| Failure::Refused("no stream".to_owned())))
+    ) -> Result<Response, Failure> {
+        self.accepted(self.client()?.get(self.address(path)).query(query).header(ACCEPT, kind)).await
     }
 
     /// Sends the token to this server alone, wherever it points.
     fn client(&self) -> Result<Client, Failure> {
         let mut client = Client::builder().redirect(redirect::Policy::none());
-        if let Some(file) = &self.cacert {
+        // Variables that are there and empty say nothing.
+        if let Some(file) = self.cacert.as_deref().filter(|file| !file.is_empty()).map(Path::new) {
             let unusable = |error: &dyn std::fmt::Display| Failure::start(file.display().to_string(), error);
             let pem = fs::read(file).map_err(|error| unusable(&error))?;
             let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&error))?;
@@ -93,7 +87,7 @@ impl Server {
             }
             client = authorities.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
         }
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token.as_ref().filter(|token| !token.expose().is_empty()) {
             let token = HeaderValue::from_str(token.expose());
             let mut token = token.map_err(|_| Failure::start("--token", "not what a header can hold"))?;
             token.set_sensitive(true);
@@ -113,21 +107,27 @@ impl Server {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Value, Failure> {
-        let request = request.header(ACCEPT, "application/json");
-        let answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
-        self.read(answer).await
+        let answer = self.accepted(request.header(ACCEPT, "application/json")).await?;
+        let text = answer.text().await.map_err(|cause| self.unreachable(cause))?;
+        Ok(json(text))
     }
 
-    async fn read(&self, answer: reqwest::Response) -> Result<Value, Failure> {
+    /// The answer, unless it is a refusal.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let answer = request.send().await.map_err(|cause| self.unreachable(cause))?;
         let status = answer.status();
-        let text = answer.text().await.map_err(|cause| self.unreachable(cause))?;
-        let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         if status.is_success() {
-            return Ok(body);
+            return Ok(answer);
         }
+        let body = json(answer.text().await.map_err(|cause| self.unreachable(cause))?);
         let said = body.get("description").and_then(Value::as_str).or(body.as_str()).unwrap_or_default();
         Err(Failure::Refused(format!("{status}: {said}")))
     }
+}
+
+/// What `text` says; the text itself if it is no JSON.
+fn json(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// A path segment for a name that may hold anything.
