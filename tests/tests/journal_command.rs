@@ -112,14 +112,15 @@ async fn begun(dir: &Path, journal: &str) -> Result<Child, String> {
     let mut export = Command::new(dcm_binary());
     export.args(["journal", "export", "backup.ndjson", "--journal", journal]).current_dir(dir);
     let mut export = export.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    while files(dir).is_empty() {
-        if export.try_wait().unwrap().is_some() {
-            let said = export.wait_with_output().await.unwrap().stderr;
-            return Err(String::from_utf8_lossy(&said).into_owned());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let has_begun = eventually("the export has its file or ends", LONG, async || {
+        let ended = export.try_wait().unwrap().is_some();
+        if ended || !files(dir).is_empty() { Ok(!ended) } else { Err("neither") }
+    });
+    if has_begun.await {
+        return Ok(export);
     }
-    Ok(export)
+    let said = export.wait_with_output().await.unwrap().stderr;
+    Err(String::from_utf8_lossy(&said).into_owned())
 }
 
 fn files(dir: &Path) -> Vec<OsString> {

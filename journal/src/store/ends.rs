@@ -185,6 +185,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_pushed_out_is_not_remembered_as_it_was_read_before() {
+        let found = |stream: &str| Known {
+            stream: stream.to_owned(),
+            revision: 1,
+            order: 1,
+            id: "id".to_owned(),
+            hash: "hash".to_owned(),
+        };
+        let ends = Ends::new();
+        ends.learn(7, &[row(8, "a", 3)]);
+        ends.learn(8, &[row(9, "a", 4)]);
+        let before = ends.era();
+        ends.found(before, found("a"));
+        assert_eq!(ends.era(), before, "nothing is forgotten");
+        for number in 0..REMEMBERED.get() {
+            ends.found(ends.era(), found(&number.to_string()));
+        }
+        ends.found(before, found("a"));
+        assert!(ends.guess(&["a"]).is_none(), "it has gone on since");
+    }
+
+    #[test]
     fn the_last_order_says_whether_what_is_remembered_is_all() {
         let ends = Ends::new();
         ends.learn(7, &[row(8, "a", 3)]);

@@ -135,4 +135,21 @@ mod tests {
         assert_eq!(pool.size(), 0);
         assert!(readers.take().await.is_ok());
     }
+
+    #[tokio::test]
+    async fn connections_that_nobody_needed_for_long_are_closed() {
+        let pool = SqlitePoolOptions::new().max_connections(3).connect_lazy("sqlite::memory:").unwrap();
+        let readers = Readers::new(pool.clone());
+        let taken = [readers.take().await.unwrap(), readers.take().await.unwrap()];
+        let another = readers.take().await.unwrap();
+        for taken in taken {
+            readers.give_back(taken, Ok(())).unwrap();
+        }
+        assert_eq!(pool.size(), 3);
+        for kept in &mut *readers.idle() {
+            kept.since = kept.since.checked_sub(UNUSED).unwrap();
+        }
+        readers.give_back(another, Ok(())).unwrap();
+        assert_eq!(pool.size(), 1);
+    }
 }

@@ -82,6 +82,28 @@ async fn a_killed_worker_s_run_is_ended_once_its_playbook_is_gone() {
     successor.stop().await;
 }
 
+/// What lies among the directories and cannot be removed as one keeps none of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_killed_workers_left_is_swept_beside_what_cannot_be() {
+    let site = Site::open().await;
+    let runs = site.path("runs");
+    std::fs::create_dir_all(&runs).unwrap();
+    let names: Vec<_> = (0..8).map(|_| runs.join(Uuid::now_v7().to_string())).collect();
+    let (files, left) = names.split_at(4);
+    for file in files {
+        std::fs::write(file, "no directory").unwrap();
+    }
+    let worker = site.worker();
+    // The first sweep may be over; the next comes while the worker runs.
+    for directory in left {
+        std::fs::create_dir(directory).unwrap();
+        std::fs::write(directory.join("install_values.yml"), "secret").unwrap();
+    }
+    until("the directories are gone", || left.iter().all(|directory| !directory.exists())).await;
+    worker.stop().await;
+    assert!(files.iter().all(|file| file.is_file()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_process_s_run_is_ended_at_once_and_another_host_s_after_its_grace() {
     let mut site = Site::open().await;
