@@ -115,6 +115,7 @@ impl Policy {
             match rules.set().decide(rule, credentials, &answers) {
                 Ok(allowed) => return Ok(allowed),
                 Err(Stop::Ask(url)) if answers.len() < MAX_REMOTE => {
+                    // In a box, as the look at the files: few decisions need either, and all would carry the room.
                     let allowed = Box::pin(self.remote.ask(&url, rule, credentials)).await?;
                     answers.insert(url, allowed);
                 }

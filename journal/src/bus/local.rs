@@ -103,8 +103,10 @@ impl Default for LocalBus {
 impl Bus for LocalBus {
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError> {
         // They exist as long as this bus does.
-        let adapted = if settings.leaves_existing { &[][..] } else { &self.streams[..] };
-        for shared in adapted {
+        if settings.leaves_existing {
+            return Ok(());
+        }
+        for shared in &self.streams {
             shared.lock().set_duplicate_window(settings.duplicate_window);
         }
         Ok(())
