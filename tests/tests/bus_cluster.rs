@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dcm_journal::bus::{
-    Bus, Consumer, Delivery, NatsBus, NatsSettings, Stream, StreamSettings, Upkeep, consume_forever,
+    Bus, Consumer, Delivery, NatsBus, NatsSettings, PublishError, Stream, StreamSettings, Upkeep,
+    consume_forever,
 };
 use dcm_journal::conformance::events::{following, new_stream};
 use dcm_journal::store::{self, Journal};
@@ -201,6 +202,39 @@ async fn consumers_go_on_when_the_leader_moves_or_hangs() {
     bed.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_batches_that_race_one_is_stored_whole_and_the_others_not_at_all() {
+    const ROUNDS: u64 = 20;
+    const MESSAGES: u64 = 50;
+    let cluster = cluster().await;
+    let publishers = [bus(&cluster).await, bus(&cluster).await];
+    for round in 0..ROUNDS {
+        let [one, two] = publishers.each_ref().map(|bus| {
+            let subject = |number| format!("dcm.v1.event.a.r{round}-{number}.c");
+            let messages = (0..MESSAGES).map(|number| contract::message(&subject(number))).collect();
+            bus.publish_batch(Stream::Events, messages, round * MESSAGES)
+        });
+        let (one, two) = tokio::join!(one, two);
+        let (stored, fenced) = match (one, two) {
+            (Ok(stored), Err(fenced)) | (Err(fenced), Ok(stored)) => (stored, fenced),
+            both => panic!("one is stored: {both:?}"),
+        };
+        let first = round * MESSAGES + 1;
+        let sequences: Vec<u64> = stored.iter().map(|published| published.sequence).collect();
+        assert_eq!(sequences, (first..first + MESSAGES).collect::<Vec<_>>());
+        assert!(stored.iter().all(|published| !published.duplicate));
+        let last = *sequences.last().unwrap();
+        assert_eq!((fenced.stored.len(), fenced.source), (0, PublishError::Fenced { last }));
+    }
+    let found = cluster.context().await.unwrap().get_stream("DCM_EVENTS").await.unwrap();
+    assert_eq!(found.cached_info().state.messages, ROUNDS * MESSAGES);
+    // One behind the other they would carry no batch.
+    let message = found.get_raw_message(2).await.unwrap();
+    assert!(message.headers.get("Nats-Batch-Id").is_some(), "{message:?}");
+    let read = publishers[0].read(Stream::Events, 2, 1).await.unwrap();
+    assert_eq!(read[0].message.as_ref().unwrap().headers, [], "what a bus adds is its own");
+}
+
 #[tokio::test]
 async fn copies_are_added_to_existing_streams_and_taken_away() {
     let cluster = cluster().await;
@@ -220,7 +254,8 @@ async fn copies_are_added_to_existing_streams_and_taken_away() {
         let context = cluster.context().await.unwrap();
         let found =
             eventually("the stream answers", LONG, async || context.get_stream("DCM_EVENTS").await).await;
-        assert_eq!(found.cached_info().config.num_replicas, replicas);
+        let config = &found.cached_info().config;
+        assert_eq!((config.num_replicas, config.allow_atomic_publish), (replicas, replicas > 1));
         let after = eventually("its end is told", LONG, async || bus.tail(Stream::Events).await).await;
         assert_eq!(after, before);
     }

@@ -4,6 +4,7 @@
 //! A publish that timed out may still reach the server later; the expected sequence and the message id make that
 //! harmless.
 
+mod batch;
 mod convert;
 mod link;
 mod streams;
@@ -11,9 +12,6 @@ mod subscription;
 mod upkeep;
 mod url;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
@@ -31,6 +29,7 @@ use super::{
     BatchError, Bus, BusError, Consumer, Message, PublishError, Published, Signal, Signals, Stream,
     StreamSettings, Subscription, Tail, check_signal, subject,
 };
+use batch::Batches;
 use convert::Expected;
 use link::Link;
 use subscription::Pulling;
@@ -44,8 +43,6 @@ const HEALTH_LIMIT: Duration = Duration::from_secs(1);
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 /// How long one pull request stays open before it is renewed.
 const PULL_EXPIRY: Duration = Duration::from_secs(30);
-/// How many messages of a batch may be unacknowledged; more gain nothing (measured) and delay the notice of a fence.
-const MAX_IN_FLIGHT: usize = 256;
 
 /// Bounds of a [`NatsBus`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +72,7 @@ pub struct NatsBus {
     link: Link,
     context: Context,
     settings: NatsSettings,
-    /// Whether servers copy the streams among them, as they were set up.
-    copied: Arc<AtomicBool>,
+    batches: Batches,
 }
 
 impl NatsBus {
@@ -94,7 +90,7 @@ impl NatsBus {
             .timeout(settings.ack_timeout.max(settings.request_timeout))
             .ack_timeout(settings.ack_timeout)
             .build(link.client.clone());
-        Ok(Self { link, context, settings, copied: Arc::default() })
+        Ok(Self { link, context, settings, batches: Batches::default() })
     }
 
     async fn request<T>(&self, call: impl Future<Output = T> + Send) -> Result<T, BusError> {
@@ -201,7 +197,6 @@ impl NatsBus {
 #[async_trait]
 impl Bus for NatsBus {
     async fn ensure_streams(&self, settings: &StreamSettings) -> Result<(), BusError> {
-        self.copied.store(settings.replicas > 1, Ordering::Relaxed);
         self.set_up(settings).await
     }
 
@@ -234,44 +229,7 @@ impl Bus for NatsBus {
         messages: Vec<Message>,
         first_expected_last: u64,
     ) -> Result<Vec<Published>, BatchError> {
-        let mut stored = Vec::with_capacity(messages.len());
-        let mut in_flight = VecDeque::with_capacity(MAX_IN_FLIGHT.min(messages.len()));
-        let mut unsent = None;
-        // A sequence alone does not chain the batch: after a refused message, a later one whose number happens to fit
-        // would be stored out of order. So each also expects its predecessor's id. Where servers copy the stream, a batch that
-        // was refused so left it without a leader for good (seen with 2.15): there each message waits for the one before.
-        let copied = self.copied.load(Ordering::Relaxed);
-        let most = if copied { 1 } else { MAX_IN_FLIGHT };
-        let mut predecessor = None;
-        for (expected_last, message) in (first_expected_last..).zip(messages) {
-            if in_flight.len() >= most
-                && let Some(ack) = in_flight.pop_front()
-            {
-                match self.stored(stream, ack).await {
-                    Ok(published) => stored.push(published),
-                    Err(source) => return Err(BatchError { stored, source }),
-                }
-            }
-            let id = predecessor.replace(message.id).filter(|_| !copied);
-            let expected = Expected { sequence: Some(expected_last), id };
-            match self.send(stream, message, expected).await {
-                Ok(ack) => in_flight.push_back(ack),
-                Err(error) => {
-                    unsent = Some(error);
-                    break;
-                }
-            }
-        }
-        for ack in in_flight {
-            match self.stored(stream, ack).await {
-                Ok(published) => stored.push(published),
-                Err(source) => return Err(BatchError { stored, source }),
-            }
-        }
-        match unsent {
-            None => Ok(stored),
-            Some(source) => Err(BatchError { stored, source }),
-        }
+        self.send_batch(stream, messages, first_expected_last).await
     }
 
     async fn consume(&self, stream: Stream, consumer: &Consumer) -> Result<Subscription, BusError> {

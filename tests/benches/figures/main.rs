@@ -12,6 +12,7 @@
 )]
 
 mod commands;
+mod copies;
 mod event_store;
 mod fleet;
 mod floor;
@@ -27,7 +28,7 @@ mod world;
 use plan::Bench;
 
 /// Every section, in the order of the table.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "commands",
     "patch",
     "wait",
@@ -37,6 +38,7 @@ const SECTIONS: [&str; 12] = [
     "rebuild",
     "aggregate",
     "event-store",
+    "copies",
     "offline",
     "growth",
     "start",
@@ -73,6 +75,7 @@ async fn measure(args: &[String]) {
             "rebuild" => recovery::rebuild(&mut bench).await,
             "aggregate" => streams::aggregate(&mut bench).await,
             "event-store" => event_store::event_store(&mut bench).await,
+            "copies" => copies::copies(&mut bench).await,
             "offline" => streams::offline(&mut bench).await,
             "growth" => sizes::growth(&mut bench).await,
             _ => sizes::start(&mut bench).await,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::context::{PublishError as NatsPublishError, PublishErrorKind};
+pub(super) use async_nats::jetstream::context::PublishError as NatsPublishError;
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
@@ -117,10 +118,19 @@ pub(super) fn consumer_error(error: ConsumerError) -> BusError {
     }
 }
 
+/// What the server answered, if it refused to store a message.
+fn refused(error: &NatsPublishError) -> Option<&jetstream::Error> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref())
+}
+
+/// Whether the server said that it does not store a message.
+pub(super) fn is_refusal(error: &NatsPublishError) -> bool {
+    refused(error).is_some()
+}
+
 /// Why a publish was not acknowledged as stored.
 pub(super) fn publish_error(stream: Stream, error: &NatsPublishError) -> PublishError {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
-    match (error.kind(), cause) {
+    match (error.kind(), refused(error)) {
         (PublishErrorKind::WrongLastSequence, Some(cause)) => match fence(&cause.to_string()) {
             Some(last) => PublishError::Fenced { last },
             None => PublishError::Unavailable { reason: cause.to_string() },

@@ -11,6 +11,8 @@ use crate::bus::{BusError, Retention, Storage, Stream, StreamSettings};
 
 /// The oldest server that does all that is asked of it: older ones ignore several filters of a consumer.
 const OLDEST_SERVER: (u64, u64) = (2, 10);
+/// The first servers whose streams take batches as one and look at the ids of their messages.
+const WHOLE_BATCHES: (u64, u64) = (2, 14);
 /// The smallest `max_payload` that every message fits in when its data is left out.
 const LEAST_PAYLOAD: usize = 64 * 1024;
 /// Keeps what the servers tell of messages that were given up, until it is made into dead letters.
@@ -26,7 +28,13 @@ impl NatsBus {
     pub(super) async fn set_up(&self, settings: &StreamSettings) -> Result<(), BusError> {
         self.link.check()?;
         self.check_server()?;
-        let streams = Stream::ALL.map(|stream| stream_config(stream, settings));
+        let mut streams = Stream::ALL.map(|stream| stream_config(stream, settings));
+        let takes_whole =
+            version(&self.link.client.server_info().version).is_some_and(|version| version >= WHOLE_BATCHES);
+        for wanted in streams.iter_mut().filter(|wanted| wanted.name == Stream::Events.name()) {
+            // An older server cannot serve such a stream any more: only where it is needed.
+            wanted.allow_atomic_publish = takes_whole && settings.replicas > 1;
+        }
         for wanted in streams.into_iter().chain([advisories_config(settings)]) {
             self.set_up_stream(wanted, settings.leaves_existing).await?;
         }
@@ -57,18 +65,22 @@ impl NatsBus {
         let name = wanted.name.clone();
         let Some(found) = self.find_named(&name).await? else {
             let created = self.request(self.context.create_stream(wanted.clone())).await?;
-            return created.map(drop).map_err(|error| refused(&wanted, &error.kind(), &error));
-        };
-        if leaves_existing {
+            let created = created.map_err(|error| refused(&wanted, &error.kind(), &error))?;
+            self.batches.learn(&created.cached_info().config);
             return Ok(());
-        }
-        let Some((config, changes)) =
-            adapted(&found.cached_info().config, &wanted).map_err(BusError::invalid)?
-        else {
+        };
+        let existing = &found.cached_info().config;
+        let change = match leaves_existing {
+            true => None,
+            false => adapted(existing, &wanted).map_err(BusError::invalid)?,
+        };
+        let Some((config, changes)) = change else {
+            self.batches.learn(existing);
             return Ok(());
         };
         let updated = self.request(self.context.update_stream(config)).await?;
-        updated.map_err(|error| refused(&wanted, &error.kind(), &error))?;
+        let updated = updated.map_err(|error| refused(&wanted, &error.kind(), &error))?;
+        self.batches.learn(&updated.config);
         tracing::info!(stream = name, changes = changes.join(", "), "adapted to the configuration");
         Ok(())
     }
@@ -221,7 +233,8 @@ fn adapted(existing: &Config, wanted: &Config) -> Result<Option<(Config, Vec<Str
         subjects,
         discard,
         max_messages,
-        max_messages_per_subject
+        max_messages_per_subject,
+        allow_atomic_publish
     );
     Ok((!changes.is_empty()).then_some((config, changes)))
 }
