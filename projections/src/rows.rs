@@ -240,6 +240,7 @@ pub(crate) struct Insert {
     into: String,
     known: String,
     kinds: Vec<&'static str>,
+    /// The values, column by column: the parameters of [`unnest`](Self::unnest), in their order.
     pub arrays: Vec<String>,
 }
 

@@ -39,6 +39,16 @@ pub fn dcm_binary() -> PathBuf {
     path
 }
 
+/// The command `dcm` with nothing of the caller's `DCM_*` variables, which are the tests' and no configuration of the
+/// program: for tests that start and end it themselves.
+pub fn dcm_command() -> std::process::Command {
+    let mut command = std::process::Command::new(dcm_binary());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DCM_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// How a one-shot command ended.
 #[derive(Debug)]
 pub struct Finished {

@@ -50,7 +50,7 @@ pub use ansible::ansible_playbook;
 pub use balancer::Balancer;
 pub use client::client_python;
 pub use collector::{Collector, Span};
-pub use dcm::{Dcm, Finished, Serve, dcm_binary, run_dcm, run_dcm_within};
+pub use dcm::{Dcm, Finished, Serve, dcm_binary, dcm_command, run_dcm, run_dcm_within};
 pub use deployment::{
     Audit, Deployment, Setup, Stores, Way, endpoints, entry, expected_endpoints, list_of, show,
 };

@@ -43,8 +43,6 @@ pub struct Extent {
     /// Sequence of the first message kept; of an empty stream, the next one that will be given out. Every sequence before
     /// it was given out and is gone.
     pub first_sequence: u64,
-    /// The last sequence given out; 0 when none was.
-    pub last_sequence: u64,
     /// How many messages are kept.
     pub messages: u64,
     /// Their size, as it counts for [`Retention::max_bytes`].
@@ -61,7 +59,6 @@ impl Extent {
     /// Of a stream that does not exist.
     pub(super) const ABSENT: Self = Self {
         first_sequence: 1,
-        last_sequence: 0,
         messages: 0,
         bytes: 0,
         retention: Retention { max_age: Duration::ZERO, max_bytes: 0 },

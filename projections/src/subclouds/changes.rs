@@ -96,7 +96,7 @@ impl Subclouds {
         let guessed = self.version.load(Ordering::Relaxed);
         let (mut version, mut position) = if version == 0 { (guessed, 0) } else { (version, position) };
         loop {
-            let text = since("s.state", version, &format!(" order by x.position limit {MOST_ROWS}"));
+            let text = since(Asked::Row, version, &format!(" order by x.position limit {MOST_ROWS}"));
             let rows = sqlx::query(sql(text)).bind(signed(position)).fetch_all(&self.models.reads);
             match self.as_active(version, bounded(rows).await).await? {
                 Active::Other(active) => (version, position) = (active, 0),
@@ -117,7 +117,7 @@ impl Subclouds {
     pub(crate) async fn news(&self, version: i64, position: u64) -> Result<News, sqlx::Error> {
         let mut asked = version;
         loop {
-            let text = since("x.uuid", asked, &format!(" limit {}", MOST_NEWS + 1));
+            let text = since(Asked::Subcloud, asked, &format!(" limit {}", MOST_NEWS + 1));
             let rows = sqlx::query(sql(text)).bind(signed(position)).fetch_all(&self.models.reads);
             let (rows, position, event_time) = match self.as_active(asked, bounded(rows).await).await? {
                 Active::Other(active) => {
@@ -195,12 +195,20 @@ impl Subclouds {
     }
 }
 
-/// The statement for `column` of what changed in `version` after a position, its only parameter: of `x`, the change, or of
-/// `s`, the row.
-fn since(column: &str, version: i64, limit: &str) -> String {
-    let rows = match column.starts_with("s.") {
-        true => format!(" left join subcloud_v{version} s on s.uuid = x.uuid"),
-        false => String::new(),
+/// What is asked of a subcloud that changed.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Which it is.
+    Subcloud,
+    /// Its row, as it is by now.
+    Row,
+}
+
+/// The statement for what changed in `version` after a position, its only parameter.
+fn since(asked: Asked, version: i64, limit: &str) -> String {
+    let (column, rows) = match asked {
+        Asked::Subcloud => ("x.uuid", String::new()),
+        Asked::Row => ("s.state", format!(" left join subcloud_v{version} s on s.uuid = x.uuid")),
     };
     format!(
         "{OF_ACTIVE}, {column} from read_model m {CHECKPOINT}

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use dcm_domain::value::{Name, Region};
 use dcm_journal::fleet::Reference;
-use dcm_tests::{Http, Postgres, Serve, Stores, WorkDir, dcm_binary, eventually, run_dcm};
+use dcm_tests::{Http, Postgres, Serve, Stores, WorkDir, dcm_command, eventually, run_dcm};
 use serde_json::{Value, json};
 
 use crate::fleet::{ENCODED, Fleet, PASSWORD};
@@ -396,12 +396,7 @@ async fn an_import_that_was_killed_goes_on_where_it_stopped() {
     // The journal's tables are there before the import, to hold it up at a certain event.
     let journal = dcm_journal::store::open(&target[1], dir.path()).await.unwrap();
     let mut gate = Gate::shut(&target[1]).await;
-    let mut import_to_be_killed = std::process::Command::new(dcm_binary());
-    // The variables of the tests are no configuration of the program.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DCM_")) {
-        import_to_be_killed.env_remove(name);
-    }
-    let mut running = import_to_be_killed
+    let mut running = dcm_command()
         .args(arguments(&from, &target, &[]))
         .current_dir(dir.path())
         .stdout(Stdio::null())

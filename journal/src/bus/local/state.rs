@@ -135,7 +135,6 @@ impl StreamState {
         let next = self.last_sequence + 1;
         Extent {
             first_sequence: self.kept.first_key_value().map_or(next, |(&sequence, _)| sequence),
-            last_sequence: self.last_sequence,
             messages: self.kept.len() as u64,
             bytes: self.kept.values().map(|message| message.size() as u64).sum(),
             max_messages: self.capacity as u64,

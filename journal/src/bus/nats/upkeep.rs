@@ -65,7 +65,6 @@ impl Upkeep for NatsBus {
                 0 => state.last_sequence.saturating_add(1),
                 _ => state.first_sequence,
             },
-            last_sequence: state.last_sequence,
             messages: state.messages,
             bytes: state.bytes,
             retention: retention(&info.config),
