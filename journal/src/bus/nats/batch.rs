@@ -195,7 +195,13 @@ impl NatsBus {
         let ack = ack.map_err(|error| not_whole(stream, &error))?;
         let ack = self.link.within(self.settings.ack_timeout, ack.into_future()).await.map_err(unknown)?;
         let ack = ack.map_err(|error| not_whole(stream, &error))?;
-        let first = (ack.sequence + 1).saturating_sub(part.len() as u64);
+        let count = part.len() as u64;
+        // A server that knows of no batches stores their messages as any others: the stream's end has to be asked for.
+        if ack.batch_size != Some(count) {
+            let reason = "the server did not take the messages as one batch".to_owned();
+            return Err(NotWhole::Unknown(PublishError::Unavailable { reason }));
+        }
+        let first = (ack.sequence + 1).saturating_sub(count);
         Ok((first..=ack.sequence).map(|sequence| Published { sequence, duplicate: false }).collect())
     }
 }
